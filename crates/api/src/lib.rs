@@ -1,0 +1,1 @@
+//! The resource types of the platform: kinds, defaults, validation, and every name

@@ -1,0 +1,1 @@
+//! Who a login is: uid, gid, groups, home

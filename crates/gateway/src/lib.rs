@@ -1,0 +1,1 @@
+//! Reverse proxy and pages in front of the notebook servers

@@ -1,0 +1,1 @@
+//! Server-side apply: typed values, field sets, managed fields

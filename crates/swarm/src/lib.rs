@@ -1,0 +1,1 @@
+//! The backend trait on Docker Swarm; the only user of bollard

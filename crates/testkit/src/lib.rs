@@ -1,0 +1,1 @@
+//! Fakes, an API server in the process, bounded waits, builders; for tests only

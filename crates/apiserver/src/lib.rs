@@ -1,1 +1,24 @@
-//! The Kubernetes wire protocol over the store
+//! The Kubernetes wire protocol over a [`essaim_store::Store`].
+//!
+//! Knows no kind of the platform: kinds come as CustomResourceDefinitions, registered at start by the composition root
+//! or applied by anybody who may. A few core kinds that every Kubernetes client needs are built in.
+//!
+//! ```text
+//!  request ─► wire (path, negotiation, decode) ─► auth (who, may they) ─► registry (strategy, admission) ─► store
+//!                     ▲                                                           │
+//!                     └────────────── Status, Table, watch frames ◄──────────────┘
+//! ```
+
+mod auth;
+mod catalogue;
+mod error;
+mod registry;
+mod server;
+mod wire;
+
+pub use auth::{StaticToken, UserInfo};
+pub use error::ApiError;
+pub use server::{ApiServer, Options, RawHandler, Running, Tls};
+
+/// The wall clock, given by the composition root so that tests can hold it still.
+pub type Clock = std::sync::Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;

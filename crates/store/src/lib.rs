@@ -1,1 +1,24 @@
-//! A revisioned key-value log: transactions, list at a revision, watch from a revision
+//! A revisioned key-value log.
+//!
+//! The store knows bytes, not kinds. It keeps every key's newest value, one integer [`Revision`] for the
+//! whole store that grows with each change, and a log of recent changes from which watches are served.
+//!
+//! Invariant: an acknowledged [`Transaction`] survives `kill -9` and power loss, and no reader, lister or
+//! watcher sees a change before it is on disk.
+//!
+//! Invariant: a watch delivers every change after the revision that it names, once, in order, or ends with
+//! [`Error::Compacted`] / [`Error::Lagged`]. Nothing is skipped.
+//!
+//! It deliberately does not retry, does not parse values and has no notion of resource or namespace.
+
+mod embedded;
+mod model;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use embedded::{Embedded, Options};
+pub use model::{
+    Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,
+    Transaction, Watch,
+};

@@ -1,0 +1,1 @@
+//! The validation rules of a schema (`x-kubernetes-validations`).

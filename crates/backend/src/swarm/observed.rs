@@ -14,6 +14,9 @@ pub struct Observed {
     pub taken_at: Timestamp,
     /// Services that carry the owner's uid, and any other that bears one of the names that the owner's service could have.
     pub services: Vec<Service>,
+    /// Tasks whose container carries the owner's uid, whose service is gone, and whose container may still run: being stopped.
+    #[serde(default)]
+    pub leftover: Vec<Task>,
     /// Secrets that carry the owner's uid.
     pub secrets: Vec<Secret>,
     /// All machines, in the order of their host names.

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct ServiceSpec {
     /// Its name, deterministic for its owner; at most 63 characters.
     pub name: String,
-    /// Labels of the service, never of the container: changing them restarts nothing.
+    /// Labels of the service: changing them restarts nothing.
     pub labels: BTreeMap<String, String>,
+    /// Labels of the container, which the machine's own tools see. Changing one restarts the container, so only what is
+    /// constant for the owner stands here (its uid, namespace and name).
+    pub container_labels: BTreeMap<String, String>,
     /// The image as Docker calls it, without a digest that Docker added.
     pub image: String,
     /// The program; replaces the image's entry point.

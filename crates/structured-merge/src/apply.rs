@@ -1,0 +1,138 @@
+//! Server-side apply.
+
+use serde_json::{Map, Value};
+
+use crate::compare::{Comparison, compare};
+use crate::conflict::Conflict;
+use crate::context::{ApplyContext, UpdateContext};
+use crate::error::{Error, Result};
+use crate::field_set::FieldSet;
+use crate::fields_of::fields_of;
+use crate::last_applied;
+use crate::managed_fields::{Entry, ManagedFields, Operation};
+use crate::merge::merge;
+use crate::object;
+use crate::prune::prune;
+use crate::record;
+use crate::remove::remove;
+use crate::validate::validate;
+
+/// What an apply patch leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// The object to store.
+    pub object: Value,
+    /// Whether it differs from the live one in more than times; if not, nothing needs to be written.
+    pub changed: bool,
+}
+
+/// Merges what a manager wants into what is stored.
+///
+/// `live` is what is stored now, `None` if nothing is; `applied` is the patch.
+///
+/// # Guarantees
+///
+/// - Afterwards the manager owns exactly what `applied` says. What it owned before, no longer says and nobody else owns is removed.
+/// - A field that others own and that would change is a conflict, or is taken from them with `force`. A field that
+///   would keep its value is owned together.
+/// - If no field changes, the object is the live one with its times.
+/// - What only the server sets (`uid`, `resourceVersion` and so on) is never merged.
+///
+/// # Assumptions
+///
+/// The caller has checked the patch's preconditions (`uid`, `resourceVersion`), and puts back what `reset_fields` names.
+///
+/// # Errors
+///
+/// [`Error::Conflicts`], and the other variants for patches that cannot be merged.
+pub fn apply(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>) -> Result<Applied> {
+    check(applied, ctx)?;
+    let attempt = match attempt(live, applied, ctx, ctx.force) {
+        Err(Error::Conflicts(conflicts)) => match last_applied::unexcused(conflicts, live, ctx) {
+            remaining if remaining.is_empty() => attempt(live, applied, ctx, true),
+            remaining => Err(Error::Conflicts(remaining)),
+        },
+        outcome => outcome,
+    };
+    let mut object = attempt?;
+    last_applied::sync(&mut object, applied, ctx);
+    let changed = live.is_none_or(|live| !object::same_ignoring_times(live, &object));
+    Ok(Applied { object, changed })
+}
+
+fn check(applied: &Value, ctx: &ApplyContext<'_>) -> Result<()> {
+    object::check(applied)?;
+    if ctx.manager.is_empty() {
+        return Err(Error::ManagerRequired);
+    }
+    if object::managed_fields(applied).is_some() {
+        return Err(Error::ManagedFieldsInPatch);
+    }
+    let version = applied.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    if version != ctx.api_version {
+        return Err(Error::VersionMismatch { patch: version.to_owned(), expected: ctx.api_version.to_owned() });
+    }
+    validate(ctx.schema.root(), applied)
+}
+
+fn attempt(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>, force: bool) -> Result<Value> {
+    let (form, scope) = (ctx.schema.root(), ctx.as_update());
+    let reset = scope.reset_set();
+    let mut managed = owners(live, &scope);
+    let live_content = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
+    let wanted = remove(form, &object::without_server_set(applied), &reset);
+    let merged = merge(form, &live_content, &wanted);
+
+    let mut entry = record::owner(&scope, Operation::Apply);
+    entry.fields = fields_of(form, &wanted).recursive_difference(&reset).difference(&object::unowned());
+    let last = managed.take(&entry);
+    let pruned = match &last {
+        Some(last) => prune(form, &merged, &last.fields, &all_fields(&managed).union(&entry.fields)),
+        None => merged,
+    };
+
+    let changes = compare(form, &live_content, &pruned).exclude(&reset);
+    let conflicts = conflicts(&managed, &changes);
+    if !force && !conflicts.is_empty() {
+        return Err(Error::Conflicts(conflicts));
+    }
+    let lost = changes.added.union(&changes.modified).union(&changes.removed);
+    managed.map_fields(|other| other.fields.difference(&lost));
+    // A co-owner who changed nothing keeps the time of its last change; a new one has only this time.
+    let kept_time = last.and_then(|last| last.time).filter(|_| changes.is_same());
+    entry.time = kept_time.or_else(|| Some(ctx.now.to_owned()));
+    if !entry.fields.is_empty() {
+        managed.put(entry);
+    }
+    let mut stored = if changes.is_same() && live.is_some() { live_content } else { pruned };
+    object::set_managed_fields(&mut stored, managed.encode());
+    Ok(stored)
+}
+
+/// The owners of the live object, or the one who stands for what has none.
+fn owners(live: Option<&Value>, scope: &UpdateContext<'_>) -> ManagedFields {
+    let Some(live) = live else {
+        return ManagedFields::default();
+    };
+    let stored = object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
+    match stored.filter(|managed| !managed.is_empty()) {
+        Some(managed) => record::adapt(managed, scope),
+        None => record::before_first_apply(&object::without_managed_fields(live), scope),
+    }
+}
+
+fn all_fields(managed: &ManagedFields) -> FieldSet {
+    managed.entries().iter().fold(FieldSet::default(), |all, entry| all.union(&entry.fields))
+}
+
+/// What others own and would see changed, owner by owner.
+fn conflicts(managed: &ManagedFields, changes: &Comparison) -> Vec<Conflict> {
+    let changed = changes.added.union(&changes.modified);
+    let of = |owner: &Entry| {
+        let paths = owner.fields.intersection(&changed).paths();
+        paths.into_iter().map(|path| Conflict::new(owner, path)).collect::<Vec<_>>()
+    };
+    let mut conflicts: Vec<_> = managed.entries().iter().flat_map(of).collect();
+    conflicts.sort();
+    conflicts
+}

@@ -1,0 +1,109 @@
+//! Records in `managedFields` what a write did.
+
+use serde_json::Value;
+
+use crate::compare::compare;
+use crate::context::UpdateContext;
+use crate::field_set::{FieldSet, Node};
+use crate::managed_fields::{Entry, ManagedFields, Operation};
+use crate::object;
+use crate::path::PathElement;
+use crate::schema::{ListKind, TypeRef};
+
+/// Owner of what was there before ownership was tracked.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+/// Owner of what the oldest updaters owned.
+const ANCIENT_CHANGES: &str = "ancient-changes";
+/// How many updaters are remembered one by one.
+const MAX_UPDATERS: usize = 10;
+
+/// The owners after an ordinary write from `live` to `new`: its manager owns what changed, and others no longer do.
+pub(crate) fn record_update(mut managed: ManagedFields, live: &Value, new: &Value, ctx: &UpdateContext<'_>) -> ManagedFields {
+    let changes = compare(ctx.schema.root(), live, new).exclude(&ctx.reset_set());
+    let changed = changes.added.union(&changes.modified);
+    let lost = changed.union(&changes.removed);
+    managed.map_fields(|entry| entry.fields.difference(&lost));
+
+    let fields = changed.difference(&object::unowned());
+    if !fields.is_empty() {
+        let mut entry = Entry { time: Some(ctx.now.to_owned()), ..owner(ctx, Operation::Update) };
+        let before = managed.take(&entry).map(|previous| previous.fields).unwrap_or_default();
+        entry.fields = fields.union(&before);
+        managed.put(entry);
+    }
+    cap_updaters(managed)
+}
+
+/// An owner with nothing yet, for what `live` holds although nobody says who wrote it.
+pub(crate) fn before_first_apply(live: &Value, ctx: &UpdateContext<'_>) -> ManagedFields {
+    let nothing = Value::Object(serde_json::Map::new());
+    let ctx = UpdateContext { manager: BEFORE_FIRST_APPLY, ..*ctx };
+    record_update(ManagedFields::default(), &nothing, live, &ctx)
+}
+
+/// The entry of the manager in `ctx`, without fields and time.
+pub(crate) fn owner(ctx: &UpdateContext<'_>, operation: Operation) -> Entry {
+    Entry {
+        manager: ctx.manager.to_owned(),
+        operation,
+        api_version: ctx.api_version.to_owned(),
+        time: None,
+        subresource: ctx.subresource.map(str::to_owned),
+        fields: FieldSet::default(),
+    }
+}
+
+/// Owners as they were stored, adapted to what exists now: versions that are gone and parts of what has become atomic.
+pub(crate) fn adapt(mut managed: ManagedFields, ctx: &UpdateContext<'_>) -> ManagedFields {
+    managed.retain(|entry| ctx.knows_version(&entry.api_version));
+    managed.map_fields(|entry| collapse(ctx.schema.root(), &entry.fields));
+    managed
+}
+
+/// Turns ownership of parts of an atomic value into ownership of the value.
+fn collapse(form: &TypeRef, set: &FieldSet) -> FieldSet {
+    set.filter_map(|element, node| {
+        let below = form.below(element);
+        if !node.children.is_empty() && is_atomic(below, &node.children) {
+            return Some(Node { member: true, children: FieldSet::default() });
+        }
+        Some(Node { member: node.member, children: collapse(below, &node.children) })
+    })
+}
+
+fn is_atomic(form: &TypeRef, parts: &FieldSet) -> bool {
+    match form {
+        TypeRef::Scalar => false,
+        TypeRef::Map(map) => map.atomic,
+        TypeRef::List(list) => list.kind == ListKind::Atomic,
+        // A deduced list is atomic, a deduced map is not.
+        TypeRef::Deduced => parts.nodes().any(|(element, _)| !matches!(element, PathElement::Field(_))),
+    }
+}
+
+/// Merges the oldest updaters, version by version, until there are few enough.
+fn cap_updaters(mut managed: ManagedFields) -> ManagedFields {
+    let mut updaters: Vec<_> = managed.entries().iter().filter(|entry| entry.operation == Operation::Update).cloned().collect();
+    let Some(mut surplus) = updaters.len().checked_sub(MAX_UPDATERS) else {
+        return managed;
+    };
+    // Times are in one format and zone, so that their text has their order.
+    updaters.sort_by(|left, right| (&left.time, &left.manager).cmp(&(&right.time, &right.manager)));
+    let mut oldest: Vec<Entry> = Vec::new();
+    for updater in updaters {
+        if surplus == 0 {
+            break;
+        }
+        let Some(bucket) = oldest.iter_mut().find(|bucket| bucket.api_version == updater.api_version) else {
+            oldest.push(updater);
+            continue;
+        };
+        managed.take(bucket);
+        managed.take(&updater);
+        let fields = bucket.fields.union(&updater.fields);
+        *bucket = Entry { manager: ANCIENT_CHANGES.to_owned(), subresource: None, fields, ..updater };
+        managed.put(bucket.clone());
+        surplus -= 1;
+    }
+    managed
+}

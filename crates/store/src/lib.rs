@@ -14,10 +14,10 @@
 mod embedded;
 mod model;
 
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
-pub use embedded::{Embedded, Options};
+pub use embedded::{Clock, Embedded, Options, Retention};
 pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,
     Transaction, Watch,

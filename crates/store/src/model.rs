@@ -139,6 +139,9 @@ pub struct Page {
 /// A stream of changes in the order of their revisions; after an error it ends.
 ///
 /// Batches, because a watcher that woke up takes all there is at once. A batch is never empty.
+///
+/// Guarantees: when the stream is found pending, every change under its prefix up to any revision that
+/// [`Store::revision`] had returned before was delivered. A bookmark may name that revision.
 pub type Watch = Pin<Box<dyn Stream<Item = Result<Vec<Arc<Change>>, Error>> + Send>>;
 
 /// Why the store refused or failed.

@@ -1,0 +1,184 @@
+//! What readers see: the newest picture and the topics, changed together.
+//!
+//! One std `RwLock` holds both, because a publication must be one moment for everybody: a list that names revision
+//! R, a watch that starts at R and a watcher that just read R have to agree on what R contains. An atomic pointer
+//! could swap the picture alone. It is held for the clone of a picture (a few counters), for the copy of one watch
+//! batch, or for the pushes of one publication; never across an await or a disk access.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    sync::{Arc, Mutex, OnceLock, RwLock},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    disk::Fault,
+    lock::Held as _,
+    picture::{Objects, Picture},
+    topics::Topics,
+};
+use crate::model::{Change, Error, ListRequest, Page, Record, Revision};
+
+/// How many paged lists can go on at once without reconstructing their moment from the log for each page.
+const PAGINGS: usize = 64;
+
+struct State {
+    picture: Picture,
+    topics: Topics,
+    /// After this nobody would ring a new topic's bell.
+    closed: bool,
+}
+
+/// The objects under `prefix` at a moment; a paged list comes back for it.
+struct Paging {
+    revision: Revision,
+    prefix: String,
+    objects: Objects,
+}
+
+/// The part of the engine that readers touch.
+pub(super) struct Published {
+    state: RwLock<State>,
+    newest: watch::Sender<Revision>,
+    pagings: Mutex<VecDeque<Paging>>,
+    /// Set once, when the disk failed.
+    fault: OnceLock<Arc<Fault>>,
+}
+
+impl Published {
+    pub(super) fn new(picture: Picture) -> Self {
+        let newest = watch::Sender::new(picture.revision);
+        let state = RwLock::new(State { picture, topics: Topics::default(), closed: false });
+        Self { state, newest, pagings: Mutex::default(), fault: OnceLock::new() }
+    }
+
+    pub(super) fn picture(&self) -> Picture {
+        self.state.read().held().picture.clone()
+    }
+
+    pub(super) fn revision(&self) -> Revision {
+        self.state.read().held().picture.revision
+    }
+
+    pub(super) fn reached(&self, revision: Revision) -> impl Future<Output = ()> + Send + use<> {
+        let mut newest = self.newest.subscribe();
+        async move {
+            if newest.wait_for(|newest| *newest >= revision).await.is_err() {
+                // The store is gone, so the revision will never come; the caller's time limit decides.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Makes a batch that is on disk visible to everybody at once.
+    pub(super) fn publish(&self, next: Picture, changes: &[Arc<Change>]) {
+        let (revision, compacted) = (next.revision, next.compacted);
+        let (replaced, bells) = {
+            let mut state = self.state.write().held();
+            let replaced = std::mem::replace(&mut state.picture, next);
+            let bells = state.topics.push(changes);
+            if compacted > replaced.compacted {
+                state.topics.compact(compacted);
+            }
+            (replaced, bells)
+        };
+        // Outside the lock: freeing what only the old picture held, and waking, can both take long.
+        if compacted > replaced.compacted {
+            self.pagings.lock().held().retain(|paging| paging.revision >= compacted);
+        }
+        drop(replaced);
+        for bell in bells {
+            bell.send_replace(());
+        }
+        self.newest.send_replace(revision);
+    }
+
+    pub(super) fn join(&self, topic: &Arc<str>, after: Revision) -> Result<watch::Receiver<()>, Error> {
+        let mut state = self.state.write().held();
+        let State { picture, topics, closed } = &mut *state;
+        if *closed {
+            return Err(Error::Closed);
+        }
+        picture.check_revision(after)?;
+        Ok(topics.join(topic, after, picture))
+    }
+
+    pub(super) fn leave(&self, topic: &str) {
+        self.state.write().held().topics.leave(topic);
+    }
+
+    pub(super) fn read_topic(
+        &self,
+        topic: &str,
+        prefix: &str,
+        after: Revision,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Change>>, Revision), Error> {
+        let state = self.state.read().held();
+        let topic = state.topics.get(topic).ok_or(Error::Closed)?;
+        topic.read(prefix, after, limit).ok_or(Error::Lagged)
+    }
+
+    /// Ends all watches.
+    pub(super) fn close(&self) {
+        let mut state = self.state.write().held();
+        state.closed = true;
+        state.topics.clear();
+    }
+
+    pub(super) fn fault(&self) -> Option<Arc<Fault>> {
+        self.fault.get().cloned()
+    }
+
+    /// Records why no more writes are accepted; the first reason stays.
+    pub(super) fn fail(&self, fault: Arc<Fault>) -> Arc<Fault> {
+        Arc::clone(self.fault.get_or_init(|| fault))
+    }
+
+    pub(super) fn list(&self, request: &ListRequest) -> Result<Page, Error> {
+        let picture = self.picture();
+        let revision = request.at.unwrap_or(picture.revision);
+        picture.check_revision(revision)?;
+        let objects = self.objects_at(picture, revision, &request.prefix);
+        let page = page(&objects, request, revision);
+        if page.remaining > 0 {
+            self.remember(Paging { revision, prefix: request.prefix.clone(), objects });
+        }
+        Ok(page)
+    }
+
+    fn objects_at(&self, picture: Picture, revision: Revision, prefix: &str) -> Objects {
+        if revision == picture.revision {
+            return picture.objects;
+        }
+        let remembered = {
+            let pagings = self.pagings.lock().held();
+            let same = |paging: &&Paging| paging.revision == revision && paging.prefix == prefix;
+            pagings.iter().find(same).map(|paging| paging.objects.clone())
+        };
+        remembered.unwrap_or_else(|| picture.objects_at(revision, prefix))
+    }
+
+    fn remember(&self, paging: Paging) {
+        let mut pagings = self.pagings.lock().held();
+        pagings.retain(|other| other.revision != paging.revision || other.prefix != paging.prefix);
+        pagings.push_back(paging);
+        let oldest = if pagings.len() > PAGINGS { pagings.pop_front() } else { None };
+        drop(pagings);
+        drop(oldest);
+    }
+}
+
+fn page(objects: &Objects, request: &ListRequest, revision: Revision) -> Page {
+    let prefix = request.prefix.as_str();
+    let start = request.start.as_ref().map_or(prefix, |start| start.as_str().max(prefix));
+    let mut found = objects
+        .range::<_, str>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded))
+        .take_while(|(key, _)| key.as_str().starts_with(prefix))
+        .map(|(_, record)| record);
+    let limit = if request.limit == 0 { usize::MAX } else { request.limit };
+    let records: Vec<Record> = found.by_ref().take(limit).map(|record| Record::clone(record)).collect();
+    Page { records, revision, remaining: found.count() }
+}

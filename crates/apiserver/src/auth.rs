@@ -1,16 +1,29 @@
 //! Who asks, and may they.
 //!
 //! Authentication finds a [`UserInfo`]: put there by the process itself, or from a bearer token, or from a client
-//! certificate. Authorization evaluates the Role and binding objects behind the same API. Neither remembers anything.
+//! certificate. Authorization evaluates the Role and binding objects behind the same API. Neither remembers anything
+//! but the compiled form of those objects.
+
+mod authenticate;
+mod authorize;
+mod bootstrap;
+mod policy;
+mod reviews;
+mod rules;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use authenticate::{Authenticator, PeerCertificate};
+pub(crate) use authorize::{Attributes, Authorizer};
+pub(crate) use bootstrap::default_manifests;
+pub(crate) use reviews::Reviews;
+
 /// The group whose members may do everything.
-pub(crate) const SYSTEM_MASTERS: &str = "system:masters";
+const SYSTEM_MASTERS: &str = "system:masters";
 /// The group of everybody who proved who they are.
-pub(crate) const SYSTEM_AUTHENTICATED: &str = "system:authenticated";
+const SYSTEM_AUTHENTICATED: &str = "system:authenticated";
 
 /// Who asks, as in the Kubernetes authentication API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +40,27 @@ pub struct UserInfo {
     /// Further facts, not used for decisions here.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Vec<String>>,
+}
+
+impl UserInfo {
+    /// A user of that name in these groups.
+    pub fn new(name: impl Into<String>, groups: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let groups = groups.into_iter().map(Into::into).collect();
+        Self { name: name.into(), groups, ..Self::default() }
+    }
+
+    /// Whether the user may do everything.
+    pub(crate) fn is_master(&self) -> bool {
+        self.groups.iter().any(|group| group == SYSTEM_MASTERS)
+    }
+
+    /// The same user, in the group of everybody who proved who they are.
+    fn authenticated(mut self) -> Self {
+        if !self.groups.iter().any(|group| group == SYSTEM_AUTHENTICATED) {
+            self.groups.push(SYSTEM_AUTHENTICATED.into());
+        }
+        self
+    }
 }
 
 /// A bearer token that the composition root made known; the token itself is never kept.

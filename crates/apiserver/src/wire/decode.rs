@@ -41,6 +41,11 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
     }
 }
 
+/// A value from YAML that is part of the program.
+pub(crate) fn from_yaml(bytes: &[u8]) -> Result<Value, ApiError> {
+    yaml::document(bytes).map(|document| document.value)
+}
+
 /// Any value as YAML text.
 pub(crate) fn to_yaml(value: &impl serde::Serialize) -> Result<String, ApiError> {
     yaml::to_text(value)

@@ -66,6 +66,27 @@ impl LabelSelector {
         }
     }
 
+    /// Reads a selector that is an object, `{matchLabels, matchExpressions}`; nothing if it cannot be understood.
+    pub(crate) fn from_object(selector: &Value) -> Option<Self> {
+        let mut requirements = Vec::new();
+        for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
+            requirements.push(Requirement { key: key.clone(), demand: Demand::In(vec![value.as_str()?.to_owned()]) });
+        }
+        for expression in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
+            let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+            let values = values.map(|value| value.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
+            let demand = match expression.get("operator")?.as_str()? {
+                "In" => Demand::In(values),
+                "NotIn" => Demand::NotIn(values),
+                "Exists" => Demand::Exists,
+                "DoesNotExist" => Demand::DoesNotExist,
+                _ => return None,
+            };
+            requirements.push(Requirement { key: expression.get("key")?.as_str()?.to_owned(), demand });
+        }
+        Some(Self { requirements })
+    }
+
     /// Whether it chooses everything.
     pub(crate) fn is_empty(&self) -> bool {
         self.requirements.is_empty()

@@ -1,0 +1,103 @@
+//! Questions about rights: reviews are created, answered in their status, and never stored.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    Authenticator, UserInfo,
+    authorize::{Attributes, Authorizer, Target},
+};
+use crate::ApiError;
+
+/// Answers reviews.
+pub(crate) struct Reviews {
+    authenticator: Arc<Authenticator>,
+    authorizer: Arc<Authorizer>,
+}
+
+impl Reviews {
+    pub(crate) fn new(authenticator: Arc<Authenticator>, authorizer: Arc<Authorizer>) -> Self {
+        Self { authenticator, authorizer }
+    }
+
+    /// The review with its answer; nothing if the resource is no review.
+    pub(crate) async fn answer(
+        &self,
+        resource: &str,
+        namespace: Option<&str>,
+        asker: &UserInfo,
+        mut review: Value,
+    ) -> Option<Result<Value, ApiError>> {
+        let status = match resource {
+            "selfsubjectreviews" => Ok(json!({"userInfo": asker})),
+            "selfsubjectaccessreviews" => self.access(asker, &review["spec"]).await,
+            "subjectaccessreviews" => self.access(&subject(&review["spec"]), &review["spec"]).await,
+            "localsubjectaccessreviews" => self.local_access(namespace, &review["spec"]).await,
+            "selfsubjectrulesreviews" => self.rules(asker, &review["spec"]).await,
+            "tokenreviews" => Ok(self.token(&review["spec"])),
+            _ => return None,
+        };
+        Some(status.map(|status| {
+            review["status"] = status;
+            review["metadata"] = json!({"creationTimestamp": null});
+            review
+        }))
+    }
+
+    async fn access(&self, user: &UserInfo, spec: &Value) -> Result<Value, ApiError> {
+        let request = attributes(spec).ok_or_else(|| {
+            ApiError::bad_request("exactly one of spec.resourceAttributes and spec.nonResourceAttributes must be there")
+        })?;
+        let allowed = self.authorizer.allows(user, &request).await?;
+        Ok(json!({"allowed": allowed}))
+    }
+
+    async fn local_access(&self, namespace: Option<&str>, spec: &Value) -> Result<Value, ApiError> {
+        if spec["resourceAttributes"]["namespace"].as_str() != namespace {
+            return Err(ApiError::bad_request("spec.resourceAttributes.namespace must be the namespace of the request"));
+        }
+        self.access(&subject(spec), spec).await
+    }
+
+    async fn rules(&self, user: &UserInfo, spec: &Value) -> Result<Value, ApiError> {
+        let namespace = spec["namespace"].as_str().filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.ok_or_else(|| ApiError::bad_request("no namespace on request"))?;
+        let rules = self.authorizer.rules(user, namespace).await?;
+        let (on_paths, on_resources): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| !rule.non_resource_urls.is_empty());
+        Ok(json!({"resourceRules": on_resources, "nonResourceRules": on_paths, "incomplete": false}))
+    }
+
+    fn token(&self, spec: &Value) -> Value {
+        match spec["token"].as_str().and_then(|token| self.authenticator.by_token(token)) {
+            Some(user) => json!({"authenticated": true, "user": user}),
+            None => json!({"authenticated": false, "user": {}}),
+        }
+    }
+}
+
+/// Whom the review is about.
+fn subject(spec: &Value) -> UserInfo {
+    let texts = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let name = spec["user"].as_str().unwrap_or_default().to_owned();
+    UserInfo { name, groups: texts(&spec["groups"]), ..UserInfo::default() }
+}
+
+fn attributes(spec: &Value) -> Option<Attributes> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    match (resource.is_object(), path.is_object()) {
+        (true, false) => Some(Attributes {
+            verb: text(&resource["verb"]),
+            namespace: text(&resource["namespace"]),
+            target: Target::Resource {
+                group: text(&resource["group"]),
+                resource: text(&resource["resource"]),
+                subresource: text(&resource["subresource"]),
+                name: text(&resource["name"]),
+            },
+        }),
+        (false, true) => Some(Attributes::path(&text(&path["verb"]), &text(&path["path"]))),
+        _ => None,
+    }
+}

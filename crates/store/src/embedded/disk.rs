@@ -101,7 +101,9 @@ impl Disk {
     }
 
     pub(super) fn open_backend(backend: impl StorageBackend) -> Result<(Self, Picture), Fault> {
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+        let database = builder.create_with_backend(backend)?;
         if !is_initialised(&database)? {
             initialise(&database)?;
         }

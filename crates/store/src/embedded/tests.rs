@@ -1,20 +1,21 @@
-//! The engine against the suite that all engines share, and against what only this one can do.
+//! The engine against the suite that all engines share, and against a disk that fails.
+
+mod drive;
+mod power_loss;
 
 use std::sync::{Arc, Mutex};
 
 use super::{Embedded, Options, Retention};
 use crate::{Store, conformance};
 
-fn small() -> Options {
-    Options { retention: Retention { events: conformance::KEPT, ..Retention::default() }, ..Options::default() }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn embedded_store_conforms() {
     let directories = Mutex::new(Vec::new());
+    let retention = Retention { events: conformance::KEPT, ..Retention::default() };
     conformance::run(async || {
         let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Embedded::open(directory.path().join("store.redb"), small()).unwrap();
+        let options = Options { retention, ..Options::default() };
+        let store: Arc<dyn Store> = Embedded::open(directory.path().join("store.redb"), options).unwrap();
         directories.lock().unwrap().push(directory);
         store
     })

@@ -68,26 +68,45 @@ fn check(applied: &Value, ctx: &ApplyContext<'_>) -> Result<()> {
     if object::managed_fields(applied).is_some() {
         return Err(Error::ManagedFieldsInPatch);
     }
-    let version = applied.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let version = applied
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if version != ctx.api_version {
-        return Err(Error::VersionMismatch { patch: version.to_owned(), expected: ctx.api_version.to_owned() });
+        return Err(Error::VersionMismatch {
+            patch: version.to_owned(),
+            expected: ctx.api_version.to_owned(),
+        });
     }
     validate(ctx.schema.root(), applied)
 }
 
-fn attempt(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>, force: bool) -> Result<Value> {
+fn attempt(
+    live: Option<&Value>,
+    applied: &Value,
+    ctx: &ApplyContext<'_>,
+    force: bool,
+) -> Result<Value> {
     let (form, scope) = (ctx.schema.root(), ctx.as_update());
     let reset = scope.reset_set();
     let mut managed = owners(live, &scope);
-    let live_content = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
+    let live_content =
+        live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
     let wanted = remove(form, &object::without_server_set(applied), &reset);
     let merged = merge(form, &live_content, &wanted);
 
     let mut entry = record::owner(&scope, Operation::Apply);
-    entry.fields = fields_of(form, &wanted).recursive_difference(&reset).difference(&object::unowned());
+    entry.fields = fields_of(form, &wanted)
+        .recursive_difference(&reset)
+        .difference(&object::unowned());
     let last = managed.take(&entry);
     let pruned = match &last {
-        Some(last) => prune(form, &merged, &last.fields, &all_fields(&managed).union(&entry.fields)),
+        Some(last) => prune(
+            form,
+            &merged,
+            &last.fields,
+            &all_fields(&managed).union(&entry.fields),
+        ),
         None => merged,
     };
 
@@ -96,15 +115,24 @@ fn attempt(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>, force:
     if !force && !conflicts.is_empty() {
         return Err(Error::Conflicts(conflicts));
     }
-    let lost = changes.added.union(&changes.modified).union(&changes.removed);
+    let lost = changes
+        .added
+        .union(&changes.modified)
+        .union(&changes.removed);
     managed.map_fields(|other| other.fields.difference(&lost));
     // A co-owner who changed nothing keeps the time of its last change; a new one has only this time.
-    let kept_time = last.and_then(|last| last.time).filter(|_| changes.is_same());
+    let kept_time = last
+        .and_then(|last| last.time)
+        .filter(|_| changes.is_same());
     entry.time = kept_time.or_else(|| Some(ctx.now.to_owned()));
     if !entry.fields.is_empty() {
         managed.put(entry);
     }
-    let mut stored = if changes.is_same() && live.is_some() { live_content } else { pruned };
+    let mut stored = if changes.is_same() && live.is_some() {
+        live_content
+    } else {
+        pruned
+    };
     object::set_managed_fields(&mut stored, managed.encode());
     Ok(stored)
 }
@@ -114,7 +142,8 @@ fn owners(live: Option<&Value>, scope: &UpdateContext<'_>) -> ManagedFields {
     let Some(live) = live else {
         return ManagedFields::default();
     };
-    let stored = object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
+    let stored =
+        object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
     match stored.filter(|managed| !managed.is_empty()) {
         Some(managed) => record::adapt(managed, scope),
         None => record::before_first_apply(&object::without_managed_fields(live), scope),
@@ -122,7 +151,10 @@ fn owners(live: Option<&Value>, scope: &UpdateContext<'_>) -> ManagedFields {
 }
 
 fn all_fields(managed: &ManagedFields) -> FieldSet {
-    managed.entries().iter().fold(FieldSet::default(), |all, entry| all.union(&entry.fields))
+    managed
+        .entries()
+        .iter()
+        .fold(FieldSet::default(), |all, entry| all.union(&entry.fields))
 }
 
 /// What others own and would see changed, owner by owner.
@@ -130,7 +162,10 @@ fn conflicts(managed: &ManagedFields, changes: &Comparison) -> Vec<Conflict> {
     let changed = changes.added.union(&changes.modified);
     let of = |owner: &Entry| {
         let paths = owner.fields.intersection(&changed).paths();
-        paths.into_iter().map(|path| Conflict::new(owner, path)).collect::<Vec<_>>()
+        paths
+            .into_iter()
+            .map(|path| Conflict::new(owner, path))
+            .collect::<Vec<_>>()
     };
     let mut conflicts: Vec<_> = managed.entries().iter().flat_map(of).collect();
     conflicts.sort();

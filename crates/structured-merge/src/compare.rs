@@ -55,13 +55,16 @@ impl Walk {
     /// Compares what is at the current path. *Invariant*: at least one side is there.
     fn node(&mut self, form: &TypeRef, old: Option<&Value>, new: Option<&Value>) {
         let one_form = match (form.shape(old), form.shape(new)) {
-            (Some(Shape::Map(map)), Some(Shape::Map(_)) | None) | (None, Some(Shape::Map(map))) => Shape::Map(map),
-            (Some(Shape::List(list)), Some(Shape::List(_)) | None) | (None, Some(Shape::List(list))) => Shape::List(list),
+            (Some(Shape::Map(map)), Some(Shape::Map(_)) | None) | (None, Some(Shape::Map(map))) => {
+                Shape::Map(map)
+            }
+            (Some(Shape::List(list)), Some(Shape::List(_)) | None)
+            | (None, Some(Shape::List(list))) => Shape::List(list),
             (Some(Shape::Leaf) | None, Some(Shape::Leaf) | None) => Shape::Leaf,
             (before, after) => {
                 self.found.modified.insert(&self.path);
-                before.into_iter().for_each(|shape| self.below(&shape, old, None));
-                after.into_iter().for_each(|shape| self.below(&shape, None, new));
+                self.below(before.as_ref(), old, None);
+                self.below(after.as_ref(), None, new);
                 return;
             }
         };
@@ -69,24 +72,30 @@ impl Walk {
         if matches!(one_form, Shape::Leaf) || (is_empty(old) && is_empty(new)) {
             return self.leaf(old, new);
         }
-        self.below(&one_form, old, new);
+        self.below(Some(&one_form), old, new);
         self.container(old, new);
     }
 
-    fn below(&mut self, shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>) {
+    fn below(&mut self, shape: Option<&Shape<'_>>, old: Option<&Value>, new: Option<&Value>) {
         match shape {
-            Shape::Leaf => {}
-            Shape::Map(map) => self.fields(map, old, new),
-            Shape::List(list) => self.items(list, old, new),
+            None | Some(Shape::Leaf) => {}
+            Some(Shape::Map(map)) => self.fields(map, old, new),
+            Some(Shape::List(list)) => self.items(list, old, new),
         }
     }
 
     fn fields(&mut self, map: &MapType, old: Option<&Value>, new: Option<&Value>) {
         let [old, new] = [old, new].map(|side| side.and_then(Value::as_object));
-        let names: BTreeSet<_> = old.into_iter().chain(new).flat_map(|fields| fields.keys()).collect();
+        let names: BTreeSet<_> = old
+            .into_iter()
+            .chain(new)
+            .flat_map(|fields| fields.keys())
+            .collect();
         for name in names {
             let [old, new] = [old, new].map(|side| side.and_then(|fields| fields.get(name)));
-            self.descend(PathElement::field(name), |walk| walk.node(map.field(name), old, new));
+            self.descend(PathElement::field(name), |walk| {
+                walk.node(map.field(name), old, new);
+            });
         }
     }
 
@@ -96,7 +105,7 @@ impl Walk {
         for element in elements {
             let (old, new) = (old.get(element), new.get(element));
             self.descend(element.clone(), |walk| match (old, new) {
-                (_, [] | [_]) | ([] | [_], _) if old.len() <= 1 && new.len() <= 1 => {
+                ([] | [_], [] | [_]) => {
                     walk.node(&list.items, old.first().copied(), new.first().copied());
                 }
                 _ => walk.duplicates(old, new),
@@ -106,7 +115,8 @@ impl Walk {
 
     /// Items that one element selects cannot be told apart, so that they count as one thing.
     fn duplicates(&mut self, old: &[&Value], new: &[&Value]) {
-        let same = old.len() == new.len() && old.iter().zip(new).all(|(old, new)| scalar::same(old, new));
+        let same =
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| scalar::same(old, new));
         let found = match (old, new) {
             _ if same => return,
             ([], _) => &mut self.found.added,
@@ -118,7 +128,9 @@ impl Walk {
 
     fn leaf(&mut self, old: Option<&Value>, new: Option<&Value>) {
         match (old, new) {
-            (Some(old), Some(new)) if !scalar::same(old, new) => self.found.modified.insert(&self.path),
+            (Some(old), Some(new)) if !scalar::same(old, new) => {
+                self.found.modified.insert(&self.path);
+            }
             _ => self.container(old, new),
         }
     }
@@ -132,13 +144,9 @@ impl Walk {
     }
 
     fn descend(&mut self, element: PathElement, visit: impl FnOnce(&mut Self)) {
-        let mut path = std::mem::take(&mut self.path);
-        path.descend(element, |path| {
-            self.path = std::mem::take(path);
-            visit(self);
-            *path = std::mem::take(&mut self.path);
-        });
-        self.path = path;
+        self.path.push(element);
+        visit(self);
+        self.path.pop();
     }
 }
 

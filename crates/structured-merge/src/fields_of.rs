@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::field_set::FieldSet;
 use crate::items::Items;
@@ -31,7 +31,9 @@ fn collect_fields(map: &MapType, value: &Value, path: &mut Path, set: &mut Field
     for (name, value) in value.as_object().into_iter().flatten() {
         path.descend(PathElement::field(name), |path| {
             collect(map.field(name), value, path, set);
-            let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+            // Kubernetes leaves empty lists without owner. Then a second apply of one would change the object again.
+            let is_empty = value.as_object().is_some_and(Map::is_empty)
+                || value.as_array().is_some_and(Vec::is_empty);
             if is_empty || !map.fields.contains_key(name) {
                 set.insert(path);
             }

@@ -24,7 +24,16 @@ const UNOWNED: [&str; 12] = [
 ];
 
 /// Fields of `metadata` that an apply patch cannot set; manifests often carry them, `creationTimestamp: null` above all.
-const SERVER_SET: [&str; 6] = ["creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion"];
+const SERVER_SET: [&str; 8] = [
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
 
 /// The fields that nobody owns.
 pub(crate) fn unowned() -> FieldSet {
@@ -36,7 +45,11 @@ pub(crate) fn check(object: &Value) -> Result<()> {
     if !object.is_object() {
         return Err(Error::NotAnObject);
     }
-    if is_deeper(object, MAX_DEPTH) { Err(Error::TooDeep) } else { Ok(()) }
+    if is_deeper(object, MAX_DEPTH) {
+        Err(Error::TooDeep)
+    } else {
+        Ok(())
+    }
 }
 
 fn is_deeper(value: &Value, limit: usize) -> bool {
@@ -51,7 +64,10 @@ fn is_deeper(value: &Value, limit: usize) -> bool {
 }
 
 pub(crate) fn managed_fields(object: &Value) -> Option<&Value> {
-    object.get("metadata")?.get("managedFields").filter(|entries| !entries.is_null())
+    object
+        .get("metadata")?
+        .get("managedFields")
+        .filter(|entries| !entries.is_null())
 }
 
 /// Removes `metadata.managedFields`.
@@ -89,7 +105,8 @@ pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>
 /// The object without the times in `managedFields`: two that are equal in this form need no write.
 pub fn strip_for_comparison(object: &Value) -> Value {
     let mut object = object.clone();
-    let entries = metadata_mut(&mut object).and_then(|metadata| metadata.get_mut("managedFields")?.as_array_mut());
+    let entries = metadata_mut(&mut object)
+        .and_then(|metadata| metadata.get_mut("managedFields")?.as_array_mut());
     for entry in entries.into_iter().flatten() {
         if let Some(entry) = entry.as_object_mut() {
             entry.remove("time");

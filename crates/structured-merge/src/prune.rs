@@ -31,7 +31,10 @@ fn with_containers(form: &TypeRef, set: &FieldSet) -> FieldSet {
     set.filter_map(|element, node| {
         let children = with_containers(form.below(element), &node.children);
         let is_container = !children.is_empty() && is_declared(form, element);
-        Some(Node { member: node.member || is_container, children })
+        Some(Node {
+            member: node.member || is_container,
+            children,
+        })
     })
 }
 

@@ -18,7 +18,12 @@ const ANCIENT_CHANGES: &str = "ancient-changes";
 const MAX_UPDATERS: usize = 10;
 
 /// The owners after an ordinary write from `live` to `new`: its manager owns what changed, and others no longer do.
-pub(crate) fn record_update(mut managed: ManagedFields, live: &Value, new: &Value, ctx: &UpdateContext<'_>) -> ManagedFields {
+pub(crate) fn record_update(
+    mut managed: ManagedFields,
+    live: &Value,
+    new: &Value,
+    ctx: &UpdateContext<'_>,
+) -> ManagedFields {
     let changes = compare(ctx.schema.root(), live, new).exclude(&ctx.reset_set());
     let changed = changes.added.union(&changes.modified);
     let lost = changed.union(&changes.removed);
@@ -26,8 +31,14 @@ pub(crate) fn record_update(mut managed: ManagedFields, live: &Value, new: &Valu
 
     let fields = changed.difference(&object::unowned());
     if !fields.is_empty() {
-        let mut entry = Entry { time: Some(ctx.now.to_owned()), ..owner(ctx, Operation::Update) };
-        let before = managed.take(&entry).map(|previous| previous.fields).unwrap_or_default();
+        let mut entry = Entry {
+            time: Some(ctx.now.to_owned()),
+            ..owner(ctx, Operation::Update)
+        };
+        let before = managed
+            .take(&entry)
+            .map(|previous| previous.fields)
+            .unwrap_or_default();
         entry.fields = fields.union(&before);
         managed.put(entry);
     }
@@ -37,7 +48,10 @@ pub(crate) fn record_update(mut managed: ManagedFields, live: &Value, new: &Valu
 /// An owner with nothing yet, for what `live` holds although nobody says who wrote it.
 pub(crate) fn before_first_apply(live: &Value, ctx: &UpdateContext<'_>) -> ManagedFields {
     let nothing = Value::Object(serde_json::Map::new());
-    let ctx = UpdateContext { manager: BEFORE_FIRST_APPLY, ..*ctx };
+    let ctx = UpdateContext {
+        manager: BEFORE_FIRST_APPLY,
+        ..*ctx
+    };
     record_update(ManagedFields::default(), &nothing, live, &ctx)
 }
 
@@ -65,9 +79,15 @@ fn collapse(form: &TypeRef, set: &FieldSet) -> FieldSet {
     set.filter_map(|element, node| {
         let below = form.below(element);
         if !node.children.is_empty() && is_atomic(below, &node.children) {
-            return Some(Node { member: true, children: FieldSet::default() });
+            return Some(Node {
+                member: true,
+                children: FieldSet::default(),
+            });
         }
-        Some(Node { member: node.member, children: collapse(below, &node.children) })
+        Some(Node {
+            member: node.member,
+            children: collapse(below, &node.children),
+        })
     })
 }
 
@@ -77,31 +97,52 @@ fn is_atomic(form: &TypeRef, parts: &FieldSet) -> bool {
         TypeRef::Map(map) => map.atomic,
         TypeRef::List(list) => list.kind == ListKind::Atomic,
         // A deduced list is atomic, a deduced map is not.
-        TypeRef::Deduced => parts.nodes().any(|(element, _)| !matches!(element, PathElement::Field(_))),
+        TypeRef::Deduced => parts
+            .nodes()
+            .any(|(element, _)| !matches!(element, PathElement::Field(_))),
     }
 }
 
 /// Merges the oldest updaters, version by version, until there are few enough.
 fn cap_updaters(mut managed: ManagedFields) -> ManagedFields {
-    let mut updaters: Vec<_> = managed.entries().iter().filter(|entry| entry.operation == Operation::Update).cloned().collect();
+    let mut updaters: Vec<_> = managed
+        .entries()
+        .iter()
+        .filter(|entry| entry.operation == Operation::Update)
+        .cloned()
+        .collect();
     let Some(mut surplus) = updaters.len().checked_sub(MAX_UPDATERS) else {
         return managed;
     };
-    // Times are in one format and zone, so that their text has their order.
-    updaters.sort_by(|left, right| (&left.time, &left.manager).cmp(&(&right.time, &right.manager)));
+    // Times are in one format and zone, so that their text has their order. What was merged before is the oldest.
+    updaters.sort_by_key(|entry| {
+        (
+            entry.manager != ANCIENT_CHANGES,
+            entry.time.clone(),
+            entry.manager.clone(),
+        )
+    });
     let mut oldest: Vec<Entry> = Vec::new();
     for updater in updaters {
         if surplus == 0 {
             break;
         }
-        let Some(bucket) = oldest.iter_mut().find(|bucket| bucket.api_version == updater.api_version) else {
+        let Some(bucket) = oldest
+            .iter_mut()
+            .find(|bucket| bucket.api_version == updater.api_version)
+        else {
             oldest.push(updater);
             continue;
         };
         managed.take(bucket);
         managed.take(&updater);
         let fields = bucket.fields.union(&updater.fields);
-        *bucket = Entry { manager: ANCIENT_CHANGES.to_owned(), subresource: None, fields, ..updater };
+        *bucket = Entry {
+            manager: ANCIENT_CHANGES.to_owned(),
+            subresource: None,
+            fields,
+            ..updater
+        };
         managed.put(bucket.clone());
         surplus -= 1;
     }

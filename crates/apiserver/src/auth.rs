@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use authenticate::{Authenticator, PeerCertificate};
-pub(crate) use authorize::{Attributes, Authorizer};
+pub(crate) use authenticate::{Authenticator, PeerCertificate, impersonated};
+pub(crate) use authorize::{Attributes, Authorizer, Target};
 pub(crate) use bootstrap::default_manifests;
 pub(crate) use reviews::Reviews;
 

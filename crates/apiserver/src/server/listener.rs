@@ -1,0 +1,133 @@
+//! The network: TLS connections that carry HTTP/1.1 and HTTP/2.
+//!
+//! Each connection is a task in one set that the listener owns. When the token is cancelled the listener accepts no more,
+//! ends watches, lets requests under way finish for a bounded time, and then drops what is left.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Extension;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{ApiServer, Tls, service::ListenerStop};
+use crate::auth::PeerCertificate;
+
+/// A client that does not finish its handshake or its headers in this time is cut off.
+const SLOW_CLIENT: Duration = Duration::from_secs(10);
+/// How long requests under way may take when the listener stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The most connections; further ones wait in the kernel's queue.
+const CONNECTIONS: usize = 10_000;
+/// One client has many watches on one connection; Kubernetes' default of 100 is too few.
+const STREAMS: u32 = 1000;
+/// How often a silent HTTP/2 connection is tried.
+const PING: Duration = Duration::from_secs(30);
+const HEADER_BYTES: u32 = 64 * 1024;
+
+/// Why the listener ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The socket cannot be used.
+    #[error("cannot listen")]
+    Listen(#[source] std::io::Error),
+}
+
+impl ApiServer {
+    /// Serves until `shutdown` is cancelled, then lets requests finish.
+    ///
+    /// Cancellation: dropping the future drops every connection.
+    pub async fn serve(&self, listener: TcpListener, tls: Tls, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let address = listener.local_addr().map_err(ServeError::Listen)?;
+        tracing::info!(%address, "serving the API");
+        let router = self.router().layer(Extension(ListenerStop(shutdown.clone())));
+        let acceptor = TlsAcceptor::from(tls.server);
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = accept(&listener, &places) => accepted,
+            };
+            let Some((socket, place)) = accepted else { continue };
+            let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
+            connections.spawn(async move {
+                if let Some(stream) = handshake(&acceptor, socket).await {
+                    converse(stream, router, watcher).await;
+                }
+                drop(place);
+            });
+        }
+        drop(listener);
+        if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("dropped connections that did not finish in time");
+        }
+        Ok(())
+    }
+}
+
+/// The next connection, once there is a place for it. Errors here are about single connections, or pass by themselves.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((socket, _)) => {
+            // Watch events are small and should leave at once; a socket without the option works as well.
+            let _ = socket.set_nodelay(true);
+            Some((socket, place))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+async fn handshake(acceptor: &TlsAcceptor, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
+    match timeout(SLOW_CLIENT, acceptor.accept(socket)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn converse(stream: TlsStream<TcpStream>, router: axum::Router, watcher: hyper_util::server::graceful::Watcher) {
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let router = match certificate.and_then(|certificate| PeerCertificate::read(certificate)) {
+        Some(peer) => router.layer(Extension(peer)),
+        None => router,
+    };
+    let builder = protocol();
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(connection.into_owned()).await {
+        tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+fn protocol() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(SLOW_CLIENT).max_buf_size(HEADER_BYTES as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(SLOW_CLIENT);
+    builder
+}

@@ -1,0 +1,263 @@
+//! Requests about objects: reads the parameters, calls the registry, writes the answer.
+
+use std::time::Duration;
+
+use axum::{body::Body, response::Response};
+use futures::StreamExt as _;
+use http::{Method, StatusCode, header, request::Parts};
+use tokio_util::sync::CancellationToken;
+
+use super::{attributes::method_not_allowed, limits::Place, service::Service};
+use crate::{
+    ApiError, UserInfo,
+    error::Cause,
+    registry::{Deleted, ListOptions, Part, Patch, Scope, WatchOptions, WriteOptions, Written},
+    wire::{
+        decode,
+        negotiate::{Offer, negotiate},
+        output::{self, Style},
+        path::ResourcePath,
+        query::Query,
+        watch_frames,
+    },
+};
+
+/// A watch without a wish of its own ends after this long, or up to twice as long, so that clients spread out.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1800);
+
+/// One request about objects of one resource.
+pub(super) struct ResourceRequest<'a> {
+    pub(super) service: &'a Service,
+    pub(super) user: &'a UserInfo,
+    pub(super) parts: &'a Parts,
+    pub(super) query: &'a Query,
+    pub(super) scope: Scope,
+    pub(super) name: Option<&'a str>,
+    pub(super) part: Part,
+}
+
+impl<'a> ResourceRequest<'a> {
+    /// Finds the resource that the path names.
+    pub(super) fn find(
+        service: &'a Service,
+        user: &'a UserInfo,
+        parts: &'a Parts,
+        query: &'a Query,
+        path: &'a ResourcePath,
+    ) -> Result<Self, ApiError> {
+        let resource = service.registry.catalogue.find(&path.group, &path.version, &path.resource);
+        let resource = resource.ok_or_else(ApiError::no_such_path)?;
+        let misplaced = if resource.namespaced { path.namespace.is_none() && path.name.is_some() } else { path.namespace.is_some() };
+        let part = match path.subresource.as_deref() {
+            None => Part::Main,
+            Some("status") if resource.has_status => Part::Status,
+            Some("scale") if resource.has_scale => Part::Scale,
+            Some(_) => return Err(ApiError::no_such_path()),
+        };
+        if misplaced {
+            return Err(ApiError::no_such_path());
+        }
+        let scope = Scope { resource, namespace: path.namespace.clone() };
+        Ok(Self { service, user, parts, query, scope, name: path.name.as_deref(), part })
+    }
+
+    /// Carries it out. `place` is held as long as the answer lasts.
+    pub(super) async fn answer(self, body: Body, place: Place, stop: CancellationToken) -> Result<Response, ApiError> {
+        let deprecation = self.scope.resource.deprecation_warning.clone();
+        let mut response = match (&self.parts.method, self.name, self.part) {
+            (&Method::GET, Some(name), _) => self.get(name).await,
+            (&Method::GET, None, Part::Main) if self.query.flag("watch") => self.watch(place, stop).await,
+            (&Method::GET, None, Part::Main) => self.list().await,
+            (&Method::POST, None, Part::Main) => self.create(body).await,
+            (&Method::PUT, Some(name), _) => self.update(name, body).await,
+            (&Method::PATCH, Some(name), _) => self.patch(name, body).await,
+            (&Method::DELETE, Some(name), Part::Main) => self.delete(name, body).await,
+            (&Method::DELETE, None, Part::Main) => self.delete_collection(body).await,
+            _ => Err(method_not_allowed()),
+        }?;
+        if let Some(warning) = deprecation {
+            output::warn(&mut response, &[warning]);
+        }
+        Ok(response)
+    }
+
+    fn style(&self, offer: Offer) -> Result<Style, ApiError> {
+        Style::new(negotiate(&self.parts.headers, offer)?, self.query, &self.parts.headers)
+    }
+
+    fn needs(&self, verb: &str) -> Result<(), ApiError> {
+        if self.scope.resource.verbs.contains(&verb) { Ok(()) } else { Err(method_not_allowed()) }
+    }
+
+    async fn get(&self, name: &str) -> Result<Response, ApiError> {
+        self.needs("get")?;
+        let style = self.style(Offer::Objects)?;
+        let object = self.service.registry.get(&self.scope, name, self.part).await?;
+        output::object(StatusCode::OK, &self.scope.resource, &object, &style, self.service.now())
+    }
+
+    async fn list(&self) -> Result<Response, ApiError> {
+        self.needs("list")?;
+        let style = self.style(Offer::Objects)?;
+        if self.query.optional_flag("sendInitialEvents").is_some() {
+            let message = "Forbidden: sendInitialEvents is forbidden for list";
+            return Err(invalid_option("ListOptions", "sendInitialEvents", "FieldValueForbidden", message));
+        }
+        let list = self.service.registry.list(&self.scope, self.list_options()?).await?;
+        output::list(&self.scope.resource, &list, &style, self.service.now())
+    }
+
+    fn list_options(&self) -> Result<ListOptions, ApiError> {
+        Ok(ListOptions {
+            selectors: self.query.selectors()?,
+            limit: usize::try_from(self.query.number("limit")?.unwrap_or_default()).unwrap_or(usize::MAX),
+            continue_token: self.query.owned("continue"),
+            resource_version: self.query.owned("resourceVersion"),
+            resource_version_match: self.query.owned("resourceVersionMatch"),
+        })
+    }
+
+    async fn watch(&self, place: Place, stop: CancellationToken) -> Result<Response, ApiError> {
+        self.needs("watch")?;
+        let style = self.style(Offer::Watch)?;
+        let options = WatchOptions {
+            selectors: self.query.selectors()?,
+            resource_version: self.query.owned("resourceVersion"),
+            resource_version_match: self.query.owned("resourceVersionMatch"),
+            bookmarks: self.query.flag("allowWatchBookmarks"),
+            send_initial_events: self.query.optional_flag("sendInitialEvents"),
+            timeout: Some(self.query.timeout()?.unwrap_or_else(spread_out)),
+        };
+        match self.service.registry.watch(&self.scope, options).await {
+            Ok(events) => {
+                let events = events.take_until(stop.cancelled_owned()).boxed();
+                let clock = self.service.registry.clock.clone();
+                Ok(watch_frames::respond(self.scope.resource.clone(), events, style, clock, place))
+            }
+            Err(error) if error.code == 410 => Ok(watch_frames::failed(&error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create(&self, body: Body) -> Result<Response, ApiError> {
+        self.needs("create")?;
+        let style = self.style(Offer::Objects)?;
+        let bytes = decode::read(body).await?;
+        let document = decode::object(&self.parts.headers, &bytes)?;
+        let resource = &self.scope.resource;
+        if resource.namespaced && self.scope.namespace.is_none() && resource.verbs.contains(&"list") {
+            return Err(method_not_allowed());
+        }
+        if !resource.verbs.contains(&"list") {
+            let review = self.service.reviews.answer(resource, self.scope.namespace.as_deref(), self.user, document.value).await?;
+            return output::write(StatusCode::CREATED, &review, &style);
+        }
+        let written = Box::pin(self.service.registry.create(&self.scope, document, &self.write_options()?)).await?;
+        self.written(&written, &style)
+    }
+
+    async fn update(&self, name: &str, body: Body) -> Result<Response, ApiError> {
+        self.needs("update")?;
+        let style = self.style(Offer::Objects)?;
+        let bytes = decode::read(body).await?;
+        let document = decode::object(&self.parts.headers, &bytes)?;
+        let options = self.write_options()?;
+        let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await?;
+        self.written(&written, &style)
+    }
+
+    async fn patch(&self, name: &str, body: Body) -> Result<Response, ApiError> {
+        self.needs("patch")?;
+        let style = self.style(Offer::Objects)?;
+        let bytes = decode::read(body).await?;
+        let patch = decode::patch(&self.parts.headers, &bytes, self.scope.resource.built_in)?;
+        let options = self.write_options()?;
+        self.check_apply(&patch)?;
+        let written = Box::pin(self.service.registry.patch(&self.scope, name, self.part, patch, &options)).await?;
+        self.written(&written, &style)
+    }
+
+    /// An apply needs a manager who owns the fields; nothing else may be forced.
+    fn check_apply(&self, patch: &Patch) -> Result<(), ApiError> {
+        let apply = matches!(patch, Patch::Apply(_));
+        if apply && self.query.text("fieldManager").is_none() {
+            let message = "Required value: is required for apply patch";
+            return Err(invalid_option("PatchOptions", "fieldManager", "FieldValueRequired", message));
+        }
+        if !apply && self.query.optional_flag("force").is_some() {
+            let message = "Forbidden: may not be specified for non-apply patch";
+            return Err(invalid_option("PatchOptions", "force", "FieldValueForbidden", message));
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, name: &str, body: Body) -> Result<Response, ApiError> {
+        self.needs("delete")?;
+        let style = self.style(Offer::Objects)?;
+        let bytes = decode::read(body).await?;
+        let options = decode::delete_options(&self.parts.headers, &bytes, self.query)?;
+        match Box::pin(self.service.registry.delete(&self.scope, name, &options)).await? {
+            Deleted::Gone(status) => output::write(StatusCode::OK, &status, &style),
+            Deleted::Pending(object) => {
+                output::object(StatusCode::OK, &self.scope.resource, &object, &style, self.service.now())
+            }
+        }
+    }
+
+    async fn delete_collection(&self, body: Body) -> Result<Response, ApiError> {
+        self.needs("deletecollection")?;
+        let style = self.style(Offer::Objects)?;
+        let bytes = decode::read(body).await?;
+        let options = decode::delete_options(&self.parts.headers, &bytes, self.query)?;
+        let list = self.list_options()?;
+        let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
+        output::list(&self.scope.resource, &deleted, &style, self.service.now())
+    }
+
+    fn written(&self, written: &Written, style: &Style) -> Result<Response, ApiError> {
+        let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+        let mut response = output::object(status, &self.scope.resource, &written.object, style, self.service.now())?;
+        output::warn(&mut response, &written.warnings);
+        Ok(response)
+    }
+
+    fn write_options(&self) -> Result<WriteOptions, ApiError> {
+        Ok(WriteOptions {
+            dry_run: self.query.dry_run()?,
+            field_manager: self.field_manager()?,
+            field_validation: self.query.field_validation()?,
+            force: self.query.flag("force"),
+        })
+    }
+
+    /// The parameter, or the product of the user agent.
+    fn field_manager(&self) -> Result<String, ApiError> {
+        let Some(manager) = self.query.text("fieldManager") else {
+            let agent = self.parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let product = agent.split('/').next().unwrap_or_default();
+            let product: String = product.chars().filter(|letter| !letter.is_control()).take(128).collect();
+            return Ok(if product.is_empty() { "unknown".into() } else { product });
+        };
+        if manager.len() > 128 {
+            return Err(invalid_option("Options", "fieldManager", "FieldValueTooLong", "Too long: may not be more than 128 bytes"));
+        }
+        if manager.chars().any(char::is_control) {
+            let message = format!("Invalid value: {manager:?}: should only contain printable characters");
+            return Err(invalid_option("Options", "fieldManager", "FieldValueInvalid", &message));
+        }
+        Ok(manager.to_owned())
+    }
+
+}
+
+/// A parameter that is refused.
+fn invalid_option(kind: &str, field: &str, reason: &str, message: &str) -> ApiError {
+    let cause = Cause { reason: reason.into(), message: message.into(), field: field.into() };
+    ApiError::invalid("meta.k8s.io", kind, "", vec![cause])
+}
+
+/// Between one and two times the shortest.
+fn spread_out() -> Duration {
+    let extra = getrandom::u32().map_or(0, |random| u64::from(random) % SHORTEST_WATCH.as_secs());
+    SHORTEST_WATCH + Duration::from_secs(extra)
+}

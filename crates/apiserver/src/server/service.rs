@@ -1,0 +1,224 @@
+//! One request from its head to its answer. Nothing here knows of sockets.
+//!
+//! Invariant: every request is answered. An error becomes a `Status`, a panic a 500, a handler that hangs a 504.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use futures::FutureExt as _;
+use http::{HeaderMap, Method, StatusCode, request::Parts};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    RawHandler, RawRequest, attributes,
+    attributes::method_not_allowed,
+    limits::{Class, Gate, Place},
+    resources::ResourceRequest,
+};
+use crate::{
+    ApiError, UserInfo,
+    auth::{Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated},
+    registry::Registry,
+    wire::{
+        discovery,
+        negotiate::{Offer, negotiate},
+        openapi::OpenApi,
+        output::{self, Style},
+        path::{self, Target},
+        query::Query,
+        service_paths,
+    },
+};
+
+/// Longer than this nothing may take but a watch.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(34);
+
+/// Everything that requests need.
+pub(super) struct Service {
+    pub(super) registry: Arc<Registry>,
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) authorizer: Arc<Authorizer>,
+    pub(super) reviews: Reviews,
+    pub(super) openapi: OpenApi,
+    pub(super) gate: Gate,
+    pub(super) raw_handlers: Vec<RawHandler>,
+    pub(super) ready: AtomicBool,
+    /// Ends watches.
+    pub(super) stop: CancellationToken,
+}
+
+/// Ends the watches of one listener; in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(super) struct ListenerStop(pub(super) CancellationToken);
+
+/// Answers one request, whatever happens.
+pub(super) async fn handle(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let audit_id = audit_id(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let started = tokio::time::Instant::now();
+    let answered = AssertUnwindSafe(Box::pin(service.answer(request))).catch_unwind().await;
+    let mut response = match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => refuse(&error, &audit_id),
+        Err(panic) => refuse(&ApiError::internal(panic_text(panic.as_ref())), &audit_id),
+    };
+    output::identify(&mut response, &audit_id);
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    tracing::debug!(%method, path, status, audit_id, ?elapsed, "answered a request");
+    response
+}
+
+/// The answer to a failure; what is the server's own fault is logged, once and with its causes.
+fn refuse(error: &ApiError, audit_id: &str) -> Response {
+    if error.code >= 500 {
+        let causes = chain(error);
+        tracing::error!(audit_id, code = error.code, reason = error.reason, causes, "failed to answer a request");
+    }
+    output::failure(error)
+}
+
+/// The error and what lies behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("a handler panicked: {}", text.unwrap_or_default())
+}
+
+/// The client's, if it sent a sensible one, else a new one.
+fn audit_id(headers: &HeaderMap) -> String {
+    let sent = headers.get("audit-id").and_then(|value| value.to_str().ok());
+    match sent.filter(|id| (1..=64).contains(&id.len())) {
+        Some(id) => id.to_owned(),
+        None => uuid::Uuid::new_v4().to_string(),
+    }
+}
+
+impl Service {
+    pub(super) fn now(&self) -> Timestamp {
+        (self.registry.clock)()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, ApiError> {
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(&parts.uri)?;
+        let target = path::parse(parts.uri.path())?;
+        if let Target::NonResource(path) = &target
+            && let Some(response) = service_paths::health(path, &query, &[("bootstrap", self.is_ready())])
+        {
+            return Ok(response);
+        }
+        let user = self.user(&parts).await?;
+        let attributes = attributes::of(&target, parts.uri.path(), &parts.method, &query)?;
+        let place = self.gate.enter(class(&attributes), &user)?;
+        self.authorizer.require(&user, &attributes).await?;
+        let routed = Box::pin(self.route(&target, &user, &parts, &query, body, place));
+        match tokio::time::timeout(HANDLER_TIMEOUT, routed).await {
+            Ok(response) => response,
+            Err(_) => Err(timed_out()),
+        }
+    }
+
+    /// Who asks, or for whom they may act.
+    async fn user(&self, parts: &Parts) -> Result<UserInfo, ApiError> {
+        let user = self.authenticator.identify(&parts.headers, &parts.extensions)?;
+        let Some(other) = impersonated(&parts.headers)? else { return Ok(user) };
+        self.require_impersonation(&user, "users", &other.name).await?;
+        for group in other.groups.iter().filter(|group| *group != "system:authenticated") {
+            self.require_impersonation(&user, "groups", group).await?;
+        }
+        Ok(other)
+    }
+
+    async fn require_impersonation(&self, user: &UserInfo, resource: &str, name: &str) -> Result<(), ApiError> {
+        let (group, subresource) = (String::new(), String::new());
+        let target = AuthTarget::Resource { group, resource: resource.into(), subresource, name: name.into() };
+        self.authorizer.require(user, &Attributes { verb: "impersonate".into(), namespace: String::new(), target }).await
+    }
+
+    async fn route(
+        &self,
+        target: &Target,
+        user: &UserInfo,
+        parts: &Parts,
+        query: &Query,
+        body: Body,
+        place: Place,
+    ) -> Result<Response, ApiError> {
+        if let Some(response) = self.raw(user, parts, query) {
+            return response.await;
+        }
+        match target {
+            Target::Resource(path) => {
+                let stop = parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());
+                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, place, stop)).await
+            }
+            _ if parts.method != Method::GET => Err(method_not_allowed()),
+            Target::Discovery(wanted) => discovery::respond(&self.registry.catalogue.table(), wanted, &parts.headers, query),
+            Target::NonResource(path) => self.document(path, parts, query),
+        }
+    }
+
+    /// Documents about the server.
+    fn document(&self, path: &str, parts: &Parts, query: &Query) -> Result<Response, ApiError> {
+        let document = match path {
+            "/" => service_paths::root(),
+            "/version" => service_paths::version(),
+            _ if path.starts_with("/openapi/") => {
+                return self.openapi.respond(&self.registry.catalogue.table(), path, &parts.headers, query);
+            }
+            _ => return Err(ApiError::no_such_path()),
+        };
+        let style = Style::new(negotiate(&parts.headers, Offer::Document)?, query, &parts.headers)?;
+        output::write(StatusCode::OK, &document, &style)
+    }
+
+    /// What the composition root answers, if it is one of its paths.
+    fn raw(
+        &self,
+        user: &UserInfo,
+        parts: &Parts,
+        query: &Query,
+    ) -> Option<impl Future<Output = Result<Response, ApiError>> + Send + use<>> {
+        if parts.method != Method::GET {
+            return None;
+        }
+        let segments = path::segments(parts.uri.path()).ok()?;
+        let segments = segments.iter().map(String::as_str).collect::<Vec<_>>();
+        let (handler, params) = self.raw_handlers.iter().find_map(|one| Some((one, one.matches(&segments)?)))?;
+        Some(handler.respond(RawRequest { user: user.clone(), params, query: query.pairs() }))
+    }
+}
+
+fn class(attributes: &Attributes) -> Class {
+    match &attributes.target {
+        AuthTarget::Path(_) => Class::Read,
+        AuthTarget::Resource { .. } => Class::of_verb(&attributes.verb),
+    }
+}
+
+fn timed_out() -> ApiError {
+    let seconds = HANDLER_TIMEOUT.as_secs();
+    let message = format!("the server was unable to return a response in the time allotted, {seconds} s; it may still be processing it");
+    ApiError::new(504, "Timeout", message)
+}

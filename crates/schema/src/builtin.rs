@@ -1,5 +1,9 @@
 //! The kinds that the API server serves without a CustomResourceDefinition, as data files.
 
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
 use crate::openapi::ResourceDoc;
 use crate::{Columns, Structural};
 
@@ -55,4 +59,15 @@ pub fn all() -> &'static [Builtin] {
 /// The built-in kind of that name.
 pub fn find(group: &str, version: &str, kind: &str) -> Option<&'static Builtin> {
     all().iter().find(|one| one.group == group && one.version == version && one.kind == kind)
+}
+
+/// The schema of ObjectMeta.
+pub(crate) fn object_meta_json() -> &'static Value {
+    static JSON: LazyLock<Value> = LazyLock::new(|| parse(include_str!("builtin/object_meta.json")));
+    &JSON
+}
+
+/// Reads a file that comes with this crate; a test makes sure that each is JSON.
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }

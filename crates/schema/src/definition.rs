@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
+use crate::openapi::{ALL_VERBS, ResourceDoc};
 use crate::{Columns, FieldError, FieldPath, Structural};
+
+mod check;
+mod version;
 
 /// Whether objects live in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +72,9 @@ pub struct Version {
     pub served: bool,
     /// Whether objects are stored in it; true for exactly one.
     pub storage: bool,
-    /// The warning for clients that use it, if it is deprecated.
+    /// Whether clients that use it are warned.
+    pub deprecated: bool,
+    /// The warning, if not the usual one.
     pub deprecation_warning: Option<String>,
     /// The schema.
     pub schema: Structural,
@@ -100,8 +106,7 @@ pub struct Definition {
 impl Definition {
     /// Reads and checks a whole CustomResourceDefinition object.
     pub fn from_crd(crd: &Value) -> Result<Self, Vec<FieldError>> {
-        let _ = crd;
-        Err(vec![FieldError::required("spec", "not yet")])
+        check::definition(crd)
     }
 
     /// The version that is stored.
@@ -116,6 +121,45 @@ impl Definition {
 
     /// Served version names, the most preferred first (`v2`, `v1`, `v1beta1`, `v1alpha1`, others by name).
     pub fn served_by_priority(&self) -> Vec<&str> {
-        self.versions.iter().filter(|version| version.served).map(|version| version.name.as_str()).collect()
+        let mut names: Vec<&str> = self.served().map(|version| version.name.as_str()).collect();
+        names.sort_by(|one, other| priority(other).cmp(&priority(one)).then_with(|| one.cmp(other)));
+        names
+    }
+
+    /// The versions that requests may use.
+    pub fn served(&self) -> impl Iterator<Item = &Version> {
+        self.versions.iter().filter(|version| version.served)
     }
 }
+
+impl Version {
+    /// What the version adds to the OpenAPI document of its group.
+    pub fn doc<'a>(&'a self, definition: &'a Definition) -> ResourceDoc<'a> {
+        ResourceDoc {
+            kind: &definition.names.kind,
+            plural: &definition.names.plural,
+            namespaced: definition.scope == Scope::Namespaced,
+            schema: self.schema.json(),
+            verbs: ALL_VERBS.to_vec(),
+            status: self.status,
+            scale: self.scale.is_some(),
+        }
+    }
+}
+
+/// Stability, then numbers: larger is preferred. Nothing for names of another form, which come last.
+fn priority(name: &str) -> Option<(u8, u64, u64)> {
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| !text.starts_with('0'));
+    let rest = name.strip_prefix('v')?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (major, rest) = (number(&rest[..end])?, &rest[end..]);
+    if rest.is_empty() {
+        return Some((2, major, 0));
+    }
+    let beta = rest.strip_prefix("beta").map(|minor| (1, minor));
+    let (stability, minor) = beta.or_else(|| rest.strip_prefix("alpha").map(|minor| (0, minor)))?;
+    Some((stability, major, number(minor)?))
+}
+
+#[cfg(test)]
+mod tests;

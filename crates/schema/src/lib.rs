@@ -15,14 +15,21 @@
 pub mod builtin;
 mod cel_rules;
 mod columns;
+mod defaulting;
 mod definition;
 mod error;
 mod field_path;
+mod format;
 mod human;
 mod json_path;
+mod node;
 pub mod openapi;
+mod path;
+mod pattern;
+mod pruning;
 mod quantity;
 mod structural;
+mod validate;
 
 pub use columns::Columns;
 pub use definition::{Conversion, Definition, Names, Scale, Scope, SelectableField, Version};

@@ -1,0 +1,185 @@
+//! The functions that rules may call: the language's own, its string library, and what Kubernetes adds.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use cel::common::traits::Iterable;
+use cel::common::types::{CelBool, CelInt, CelList, CelString, DYN_TYPE, LIST_TYPE, STRING_TYPE};
+use cel::common::value::{CowVal, Val};
+use cel::{DeclarationError, Env, ExecutionError, extensions};
+use regex::Regex;
+
+use super::Outcome;
+use crate::pattern;
+
+mod lists;
+mod quantity;
+
+/// What a rule may build: a text of that many bytes, a list of that many items.
+const MAX_BUILT: usize = 1 << 20;
+
+/// Checks the size of what an operator built; no rule can write this name.
+pub(super) const BOUNDED: &str = "@bounded";
+/// Calls that are replaced by bounded ones of the same meaning.
+pub(super) const REPLACED: &[(&str, &str)] = &[("matches", "@matches"), ("replace", "@replace"), ("join", "@join")];
+
+/// Every name that a rule may call.
+pub(super) const KNOWN: &[&str] = &[
+    // The language.
+    "size", "contains", "startsWith", "endsWith", "matches", "type", "dyn", "int", "uint", "double", "string", "bool", "bytes",
+    "duration", "timestamp", "getFullYear", "getMonth", "getDayOfMonth", "getDate", "getDayOfYear", "getDayOfWeek", "getHours",
+    "getMinutes", "getSeconds", "getMilliseconds", "has", "all", "exists", "exists_one", "existsOne", "map", "filter", "of", "none",
+    "ofNonZeroValue", "hasValue", "value", "or", "orValue", "optMap", "optFlatMap",
+    // Texts.
+    "charAt", "indexOf", "lastIndexOf", "join", "lowerAscii", "upperAscii", "trim", "replace", "split", "substring", "format",
+    "quote", "reverse", "find", "findAll", "encode", "decode",
+    // Kubernetes.
+    "quantity", "isQuantity", "isLessThan", "isGreaterThan", "compareTo", "asInteger", "isInteger", "asApproximateFloat", "sign",
+    "add", "sub", "isSorted", "sum", "min", "max", "isIP", "isURL",
+];
+
+/// The environment, built once.
+pub(super) fn env() -> Arc<Env> {
+    static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+        let mut env = Env::stdlib();
+        // Names are registered once each; a test calls every one of them.
+        let declared = extend(&mut env);
+        debug_assert_eq!(declared, Ok(()));
+        Arc::new(env)
+    });
+    Arc::clone(&ENV)
+}
+
+fn extend(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_extension(extensions::strings)?;
+    env.add_extension(extensions::encoders)?;
+    env.add_overload(BOUNDED, "bounded", vec![DYN_TYPE], bounded)?;
+    let text = || vec![STRING_TYPE];
+    env.add_member_overload("@matches", "matches_go", STRING_TYPE, text(), matches)?;
+    env.add_overload("@matches", "matches_go_global", vec![STRING_TYPE, STRING_TYPE], matches)?;
+    env.add_member_overload("@replace", "replace_bounded", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], replace)?;
+    let counted = vec![STRING_TYPE, STRING_TYPE, cel::common::types::INT_TYPE];
+    env.add_member_overload("@replace", "replace_bounded_n", STRING_TYPE, counted, replace)?;
+    env.add_member_overload("@join", "join_bounded", LIST_TYPE, vec![], join)?;
+    env.add_member_overload("@join", "join_bounded_with", LIST_TYPE, text(), join)?;
+    env.add_member_overload("find", "find", STRING_TYPE, text(), find)?;
+    env.add_member_overload("findAll", "find_all", STRING_TYPE, text(), find_all)?;
+    env.add_overload("isIP", "is_ip", text(), is_ip)?;
+    env.add_overload("isURL", "is_url", text(), is_url)?;
+    lists::extend(env)?;
+    quantity::extend(env)
+}
+
+/// The argument at `index`.
+fn argument<'b, 'v>(arguments: &'b [CowVal<'_, 'v>], index: usize) -> Result<&'b (dyn Val + 'v), ExecutionError> {
+    let found = arguments.get(index).map(AsRef::as_ref);
+    found.ok_or_else(|| ExecutionError::invalid_argument_count(index + 1, arguments.len()))
+}
+
+fn text<'b>(arguments: &'b [CowVal<'_, '_>], index: usize) -> Result<&'b str, ExecutionError> {
+    let value = argument(arguments, index)?;
+    let text = value.downcast_ref::<CelString<'_>>().map(CelString::inner);
+    text.ok_or_else(|| ExecutionError::UnexpectedType { got: value.get_type().name().to_owned(), want: "string".to_owned() })
+}
+
+fn items<'b, 'v>(arguments: &'b [CowVal<'_, 'v>], index: usize) -> Result<Vec<&'b (dyn Val + 'v)>, ExecutionError> {
+    let value = argument(arguments, index)?;
+    let iterable: Option<&(dyn Iterable + '_)> = value.as_iterable();
+    let Some(iterable) = iterable else {
+        return Err(ExecutionError::UnexpectedType { got: value.get_type().name().to_owned(), want: "list".to_owned() });
+    };
+    let mut iterator = iterable.iter();
+    Ok(std::iter::from_fn(|| iterator.next()).collect())
+}
+
+fn yes_or_no<'b, 'v>(answer: bool) -> Outcome<'b, 'v> {
+    Ok(CowVal::owned(CelBool::from(answer)))
+}
+
+fn too_large(function: &str) -> ExecutionError {
+    ExecutionError::function_error(function, "the result is too large")
+}
+
+fn bounded<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let value = argument(&arguments, 0)?;
+    let text = value.downcast_ref::<CelString<'_>>().map_or(0, |text| text.inner().len());
+    let sized = if text == 0 { value.as_sizer().map_or(0, |sizer| *sizer.size().inner()) } else { 0 };
+    if text > MAX_BUILT || usize::try_from(sized).is_ok_and(|sized| sized > MAX_BUILT) {
+        return Err(too_large("+"));
+    }
+    arguments.into_iter().next().ok_or_else(|| ExecutionError::invalid_argument_count(1, 0))
+}
+
+/// A compiled pattern; the last ones used are kept, because loops use the same one again and again.
+fn compiled(pattern: &str) -> Result<Regex, ExecutionError> {
+    const KEPT: usize = 64;
+    thread_local! {
+        static PATTERNS: RefCell<HashMap<String, Regex>> = RefCell::new(HashMap::new());
+    }
+    PATTERNS.with_borrow_mut(|patterns| {
+        if let Some(regex) = patterns.get(pattern) {
+            return Ok(regex.clone());
+        }
+        let regex = pattern::compile(pattern).map_err(|error| ExecutionError::function_error("matches", error))?;
+        if patterns.len() >= KEPT {
+            patterns.clear();
+        }
+        patterns.insert(pattern.to_owned(), regex.clone());
+        Ok(regex)
+    })
+}
+
+fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let regex = compiled(text(&arguments, 1)?)?;
+    yes_or_no(regex.is_match(text(&arguments, 0)?))
+}
+
+fn find<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let regex = compiled(text(&arguments, 1)?)?;
+    let found = regex.find(text(&arguments, 0)?).map_or("", |found| found.as_str());
+    Ok(CowVal::owned(CelString::from(found.to_owned())))
+}
+
+fn find_all<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let regex = compiled(text(&arguments, 1)?)?;
+    let found = regex.find_iter(text(&arguments, 0)?);
+    let boxed = found.map(|found| -> Box<dyn Val + 'v> { Box::new(CelString::from(found.as_str().to_owned())) });
+    Ok(CowVal::owned(CelList::from(boxed.collect::<Vec<_>>())))
+}
+
+fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let (this, from, to) = (text(&arguments, 0)?, text(&arguments, 1)?, text(&arguments, 2)?);
+    let count = arguments.get(3).and_then(|value| value.downcast_ref::<CelInt>().map(|count| *count.inner()));
+    let limit = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+    let places = this.matches(from).take(limit).count();
+    if this.len().saturating_add(places.saturating_mul(to.len())) > MAX_BUILT {
+        return Err(too_large("replace"));
+    }
+    Ok(CowVal::owned(CelString::from(this.replacen(from, to, limit))))
+}
+
+fn join<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let separator = if arguments.len() > 1 { text(&arguments, 1)? } else { "" };
+    let mut out = String::new();
+    for (index, item) in items(&arguments, 0)?.into_iter().enumerate() {
+        let part = item.downcast_ref::<CelString<'_>>().map(CelString::inner);
+        let part = part.ok_or_else(|| ExecutionError::function_error("join", "every item must be a string"))?;
+        if index > 0 {
+            out.push_str(separator);
+        }
+        out.push_str(part);
+        if out.len() > MAX_BUILT {
+            return Err(too_large("join"));
+        }
+    }
+    Ok(CowVal::owned(CelString::from(out)))
+}
+
+fn is_ip<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    yes_or_no(text(&arguments, 0)?.parse::<std::net::IpAddr>().is_ok())
+}
+
+fn is_url<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    yes_or_no(crate::format::Format::Uri.admits(&text(&arguments, 0)?.into()))
+}

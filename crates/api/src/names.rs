@@ -88,8 +88,6 @@ pub mod reason {
     pub const MOUNT_MISSING: &str = "MountMissing";
     /// The container ended with an error.
     pub const CONTAINER_FAILED: &str = "ContainerFailed";
-    /// The container ended with an error too often.
-    pub const RESTARTS_EXHAUSTED: &str = "RestartsExhausted";
     /// The container is being started again.
     pub const RESTARTING: &str = "Restarting";
     /// The machine does not answer the Swarm.

@@ -104,6 +104,7 @@ pub struct Desired {
 
 /// Whether Jupyter answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Probe {
     /// There was nothing to ask: no running container, or no address.
     NotTried,

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Desired, Finalizer, Look, Plan, Probe, Reason, Valid, Wanted,
     desired::hash,
-    readiness::{self, Readiness},
+    readiness::{self, Readiness, Surroundings},
     report::{self, Report},
 };
 
@@ -61,7 +61,7 @@ fn remove(valid: &Valid, observed: &Observed, why: &Reason, delete: bool, now: T
     let stopped = ours.is_empty() && observed.leftover.is_empty();
     let finished = stopped && observed.secrets.is_empty();
     let finalizer = if delete && finished { Finalizer::Remove } else { Finalizer::Keep };
-    let status = report::stopped(valid, observed, why, stopped, now);
+    let status = if delete { report::deleted(valid, observed, why, now) } else { report::stopped(valid, observed, why, stopped, now) };
     Plan { finalizer, suspend: false, actions, status, wake_up: if finished { SETTLED } else { ON_ITS_WAY } }
 }
 
@@ -69,7 +69,7 @@ fn remove(valid: &Valid, observed: &Observed, why: &Reason, delete: bool, now: T
 fn refuse(valid: &Valid, observed: &Observed, probe: &Probe, why: &Reason, now: Timestamp) -> Plan {
     let service = ours(valid, observed).into_iter().next();
     let readiness = match service {
-        Some(service) => readiness::of(service, observed, probe, &valid.reported),
+        Some(service) => readiness::of(service, &Surroundings { observed, probe, reported: &valid.reported, restart_limit: None }),
         None => Readiness::not_scheduled(why.clone()),
     };
     let pending = service.map(|_| Reason::new(&why.reason, format!("the specification is not carried out: {}", why.message)));
@@ -84,7 +84,8 @@ fn run(valid: &Valid, desired: &Desired, observed: &Observed, probe: &Probe, now
     let Some((service, surplus)) = ours.split_first() else {
         return create(valid, desired, observed, now);
     };
-    let readiness = readiness::of(service, observed, probe, &valid.reported);
+    let surroundings = Surroundings { observed, probe, reported: &valid.reported, restart_limit: Some(desired.restart_limit) };
+    let mut readiness = readiness::of(service, &surroundings);
     let step = next_step(desired, service, observed, now);
     let mut actions = missing_secret(desired, observed);
     actions.extend(surplus.iter().map(|service| Action::RemoveService { id: service.id.clone() }));
@@ -94,6 +95,9 @@ fn run(valid: &Valid, desired: &Desired, observed: &Observed, probe: &Probe, now
         Step::Suspend => (None, true, ON_ITS_WAY),
         Step::Later(wait) => (None, false, wait),
         Step::Replace(spec) => {
+            if spec.force_update != service.spec.force_update || hash(&spec) != hash(&service.spec) {
+                readiness = readiness.restarting();
+            }
             let spec = Box::new(spec);
             actions.push(Action::UpdateService { id: service.id.clone(), version: service.version, spec });
             (None, false, ON_ITS_WAY)

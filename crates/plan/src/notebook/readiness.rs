@@ -27,14 +27,30 @@ impl Readiness {
         Self { scheduled: (Some(false), why.clone()), ready: (Some(false), why), probing: false, settled: false }
     }
 
+    /// The same, but the container is about to be replaced.
+    pub(super) fn restarting(self) -> Self {
+        let why = Reason::new(reason::RESTARTING, "the container is being started anew");
+        Self { ready: (Some(false), why), probing: false, settled: false, ..self }
+    }
+
     fn on_machine(hostname: &str, ready: Option<bool>, why: Reason) -> Self {
         let assigned = Reason::new(reason::ASSIGNED, format!("runs on {hostname}"));
         Self { scheduled: (Some(true), assigned), ready: (ready, why), probing: false, settled: ready == Some(true) }
     }
 }
 
+/// What the judgement rests on, apart from the service itself.
+pub(super) struct Surroundings<'a> {
+    pub(super) observed: &'a Observed,
+    pub(super) probe: &'a Probe,
+    pub(super) reported: &'a NotebookServerStatus,
+    /// Starts after a failure before giving up; `None` where nothing would be started again anyway.
+    pub(super) restart_limit: Option<i64>,
+}
+
 /// Judges the newest task of a service.
-pub(super) fn of(service: &Service, observed: &Observed, probe: &Probe, reported: &NotebookServerStatus) -> Readiness {
+pub(super) fn of(service: &Service, surroundings: &Surroundings<'_>) -> Readiness {
+    let Surroundings { observed, probe, reported, restart_limit } = surroundings;
     let Some(task) = service.tasks.first() else {
         return Readiness::not_scheduled(Reason::new(reason::CREATING, "the Swarm has the service and starts no container yet"));
     };
@@ -47,7 +63,7 @@ pub(super) fn of(service: &Service, observed: &Observed, probe: &Probe, reported
         };
     }
     let hostname = node.map_or("an unknown machine", |node| node.hostname.as_str());
-    let mut ended = Readiness::on_machine(hostname, Some(false), ended(service, task, hostname));
+    let mut ended = Readiness::on_machine(hostname, Some(false), ended(service, task, hostname, *restart_limit));
     ended.settled = true;
     ended
 }
@@ -133,15 +149,14 @@ fn coarse(bytes: i64) -> Memory {
     Memory::from_bytes(bytes >> 20 << 20)
 }
 
-fn ended(service: &Service, task: &Task, hostname: &str) -> Reason {
+fn ended(service: &Service, task: &Task, hostname: &str, restart_limit: Option<i64>) -> Reason {
     let error = task.error.as_deref().unwrap_or("no reason was given");
-    let restarts = service.spec.labels.get(label::RESTARTS).map_or("0", String::as_str);
-    let after = if restarts == "0" { String::new() } else { format!(" (started again {restarts} times)") };
+    let after = after_restarts(service, restart_limit);
     match task.state {
         TaskState::Complete => Reason::new(reason::SHUT_DOWN_IN_JUPYTER, "its user chose Shut Down in Jupyter"),
         TaskState::Rejected if error.contains("bind source path does not exist") => {
             let path = error.rsplit(": ").next().unwrap_or_default();
-            Reason::new(reason::MOUNT_MISSING, format!("{hostname} has no directory {path}{after}; ask operations to mount it there"))
+            Reason::new(reason::MOUNT_MISSING, format!("{hostname} has no directory {path}: ask operations to mount it there{after}"))
         }
         TaskState::Rejected if error.to_lowercase().contains("no such image") || error.contains("pull") || error.contains("manifest") => {
             let message = format!("{hostname} cannot get the image {}: {error}{after}", service.spec.image);
@@ -153,6 +168,18 @@ fn ended(service: &Service, task: &Task, hostname: &str) -> Reason {
             Reason::new(reason::CONTAINER_FAILED, format!("the container ended{code} on {hostname}: {error}{after}"))
         }
         _ => Reason::new(reason::RESTARTING, "the Swarm stopped the container; it is being started again"),
+    }
+}
+
+/// How often it was tried again, and whether it will be.
+fn after_restarts(service: &Service, limit: Option<i64>) -> String {
+    let restarts: i64 = service.spec.labels.get(label::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or_default();
+    match limit {
+        Some(limit) if restarts >= limit => {
+            format!("; started again {restarts} times, given up: set spec.restartedAt to the present time to try once more")
+        }
+        Some(limit) => format!("; started again {restarts} of {limit} times"),
+        None => String::new(),
     }
 }
 

@@ -55,6 +55,16 @@ pub(super) fn stopped(valid: &Valid, observed: &Observed, why: &Reason, stopped:
     status
 }
 
+/// The report of a server that is being deleted.
+pub(super) fn deleted(valid: &Valid, observed: &Observed, why: &Reason, now: Timestamp) -> NotebookServerStatus {
+    let conditions = vec![
+        state(valid, condition::READY, (Some(false), why), now),
+        state(valid, condition::SCHEDULED, (Some(false), why), now),
+    ];
+    let service = observed.services.first().map(|service| service.spec.name.clone());
+    NotebookServerStatus { service, ..base(valid, conditions) }
+}
+
 /// The report when nothing could be seen: what was known stays, and readiness is unknown.
 pub(super) fn unknown(valid: &Valid, why: &Reason, now: Timestamp) -> NotebookServerStatus {
     let mut now_known: Vec<Condition> = valid.reported.conditions.clone();

@@ -1,0 +1,32 @@
+//! What can go wrong with a command, and what to do next.
+
+/// A command that could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No kubeconfig could be used.
+    #[error("cannot read the kubeconfig; name one with --kubeconfig or KUBECONFIG (essaim serve writes DATA-DIR/admin.kubeconfig)")]
+    Kubeconfig(#[source] kube::config::KubeconfigError),
+    /// The client could not be made from it.
+    #[error("cannot use the kubeconfig")]
+    Client(#[source] kube::Error),
+    /// The API did not answer, or refused.
+    #[error("cannot {operation}")]
+    Api {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: kube::Error,
+    },
+    /// There is no such server.
+    #[error("there is no notebook server {name:?} in namespace {namespace:?}; `essaim status` shows which there are")]
+    NoSuchServer {
+        /// Where it was looked for.
+        namespace: String,
+        /// What was looked for.
+        name: String,
+    },
+    /// The answer could not be written in the form asked for.
+    #[error("cannot write the answer as {0}")]
+    Output(&'static str),
+}

@@ -1,0 +1,186 @@
+//! What `essaim serve` is told: flags, and a YAML file for what flags are too short for. A flag wins over the file; an unknown key
+//! is an error.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use essaim_plan::notebook::Reach;
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// The flags of `essaim serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Directory of the store, the certificates and the admin's kubeconfig. Made if absent.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Where the API listens, as HOST:PORT. Always TLS.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<SocketAddr>,
+    /// Where the gateway listens, as HOST:PORT. Plain HTTP on loopback, TLS elsewhere.
+    #[arg(long, value_name = "HOST:PORT")]
+    gateway: Option<SocketAddr>,
+    /// A YAML file with the same settings, and more.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Docker's manager, such as unix:///var/run/docker.sock, or `off`.
+    #[arg(long, value_name = "URL|off")]
+    swarm: Option<String>,
+    /// Who a login is: file=PATH. DATA-DIR/directory.yaml if absent.
+    #[arg(long, value_name = "file=PATH")]
+    directory: Option<String>,
+    /// A YAML file with static tokens: `tokens: [{user, groups, sha256}]`.
+    #[arg(long)]
+    tokens: Option<PathBuf>,
+    /// What this process does. Everything if absent.
+    #[arg(long, value_delimiter = ',')]
+    roles: Option<Vec<Role>>,
+    /// How the gateway reaches containers: `hostPorts`, `overlay=NETWORK` or `both=NETWORK`.
+    #[arg(long)]
+    reach: Option<String>,
+    /// A proxy in front of the gateway ends TLS: serve plain HTTP on any address.
+    #[arg(long)]
+    gateway_behind_proxy: bool,
+    /// For the fault tests: stop for ever at the Nth step of reconciling, and say so, so that the process can be killed there.
+    #[arg(long, hide = true, value_name = "N")]
+    hold_at_step: Option<u64>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// The API server over the store.
+    Api,
+    /// The reconcilers.
+    Controllers,
+    /// Login, pages and proxy.
+    Gateway,
+}
+
+/// The file. Every key is optional; `docs/operations.md` describes them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    gateway: Option<SocketAddr>,
+    swarm: Option<String>,
+    directory: Option<String>,
+    tokens: Option<PathBuf>,
+    roles: Option<Vec<Role>>,
+    reach: Option<String>,
+    gateway_behind_proxy: Option<bool>,
+    kubeconfig: Option<PathBuf>,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) gateway: SocketAddr,
+    pub(crate) swarm: SwarmAt,
+    pub(crate) directory: PathBuf,
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) reach: Reach,
+    pub(crate) gateway_plain: bool,
+    /// The API of another process, or a real Kubernetes API server; needed without the role `api`.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) hold_at_step: Option<u64>,
+}
+
+/// Where the Swarm is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SwarmAt {
+    /// At this address.
+    Url(String),
+    /// Nowhere.
+    Off,
+}
+
+/// A static token, known by its hash only.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Token {
+    /// Whose it is.
+    pub(crate) user: String,
+    /// The user's groups.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
+    /// SHA-256 of the token in hexadecimal.
+    pub(crate) sha256: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenFile {
+    tokens: Vec<Token>,
+}
+
+/// Puts flags and file together, and checks everything that can be checked without touching the outside.
+pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configuration, Error> {
+    let file: File = flags.config.as_deref().map(parse).transpose()?.unwrap_or_default();
+    let data_dir = needed(flags.data_dir.or(file.data_dir), "--data-dir DIR")?;
+    let roles = flags.roles.or(file.roles).unwrap_or_else(|| vec![Role::Api, Role::Controllers, Role::Gateway]);
+    let kubeconfig = file.kubeconfig.or(kubeconfig).filter(|_| !roles.contains(&Role::Api));
+    if !roles.contains(&Role::Api) && kubeconfig.is_none() {
+        return Err(Error::Configuration("without the role api, name the API server's kubeconfig with --kubeconfig FILE".into()));
+    }
+    let loopback = |port| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port);
+    let gateway = flags.gateway.or(file.gateway).unwrap_or_else(|| loopback(8000));
+    let behind_proxy = flags.gateway_behind_proxy || file.gateway_behind_proxy.unwrap_or(false);
+    let tokens = flags.tokens.or(file.tokens).as_deref().map(parse::<TokenFile>).transpose()?;
+    Ok(Configuration {
+        listen: flags.listen.or(file.listen).unwrap_or_else(|| loopback(6443)),
+        swarm: swarm(flags.swarm.or(file.swarm)),
+        directory: directory(flags.directory.or(file.directory), &data_dir)?,
+        tokens: tokens.map(|file| file.tokens).unwrap_or_default(),
+        reach: reach(flags.reach.or(file.reach))?,
+        gateway_plain: behind_proxy || gateway.ip().is_loopback(),
+        hold_at_step: flags.hold_at_step,
+        data_dir,
+        gateway,
+        roles,
+        kubeconfig,
+    })
+}
+
+fn needed<T>(value: Option<T>, flag: &str) -> Result<T, Error> {
+    value.ok_or_else(|| Error::Configuration(format!("{flag} is needed, or its key in the file that --config names")))
+}
+
+fn swarm(value: Option<String>) -> SwarmAt {
+    match value.as_deref() {
+        Some("off") => SwarmAt::Off,
+        Some(url) => SwarmAt::Url(url.to_owned()),
+        None => SwarmAt::Url("unix:///var/run/docker.sock".into()),
+    }
+}
+
+fn directory(value: Option<String>, data_dir: &Path) -> Result<PathBuf, Error> {
+    match value.as_deref().map(|text| (text, text.split_once('='))) {
+        None => Ok(data_dir.join("directory.yaml")),
+        Some((_, Some(("file", path)))) => Ok(path.into()),
+        Some((text, _)) => Err(Error::Configuration(format!("--directory {text} is not supported; use file=PATH"))),
+    }
+}
+
+fn reach(value: Option<String>) -> Result<Reach, Error> {
+    match value.as_deref().map(|text| (text, text.split_once('='))) {
+        None | Some(("hostPorts", _)) => Ok(Reach::HostPorts),
+        Some((_, Some(("overlay", network)))) => Ok(Reach::Overlay(network.into())),
+        Some((_, Some(("both", network)))) => Ok(Reach::Both(network.into())),
+        Some((text, _)) => Err(Error::Configuration(format!("--reach {text} is none of hostPorts, overlay=NETWORK, both=NETWORK"))),
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    serde_yaml::from_str(&text).map_err(|source| Error::Parse { path: path.into(), source: source.into() })
+}

@@ -1,0 +1,67 @@
+//! A Swarm that was there before: used as it is, for machines that have a real one.
+
+use std::path::Path;
+
+use super::docker::Docker;
+use super::layout::{LABEL, manager};
+use super::{engine, images, swarm};
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// Where a Docker that the machine runs anyway listens.
+const USUAL_SOCKET: &str = "/var/run/docker.sock";
+
+/// The manager named by `DOCKER_HOST`, or this machine's own; `None` where there is no Swarm but ours, or none at all.
+pub(crate) fn find(settings: &Settings) -> Option<Docker> {
+    let ours = engine::docker(manager());
+    let named = settings
+        .docker_host
+        .as_ref()
+        .map(|host| Docker::at(host.as_str()));
+    let usual = Path::new(USUAL_SOCKET)
+        .exists()
+        .then(|| Docker::at_socket(Path::new(USUAL_SOCKET)));
+    named
+        .into_iter()
+        .chain(usual)
+        .filter(|docker| *docker != ours)
+        .find(is_manager)
+}
+
+/// An engine that does not answer is no manager to build on.
+fn is_manager(docker: &Docker) -> bool {
+    matches!(docker.membership(), Ok(Some(membership)) if membership.is_manager)
+}
+
+/// Adds the images and the network, both labelled as ours.
+pub(crate) fn ensure(settings: &Settings, docker: &Docker) -> Result<(), Error> {
+    images::ensure_on_foreign(settings, docker)?;
+    swarm::ensure_network(docker)
+}
+
+/// Removes what carries the label of the test bed, and nothing else.
+pub(crate) fn clean(docker: &Docker) -> Result<(), Error> {
+    // In this order, because each holds on to the next.
+    let kinds: [(&[&str], &[&str]); 4] = [
+        (&["service", "ls"], &["service", "rm"]),
+        (
+            &["container", "ls", "--all"],
+            &["container", "rm", "--force"],
+        ),
+        (&["network", "ls"], &["network", "rm"]),
+        (&["image", "ls"], &["image", "rm", "--force"]),
+    ];
+    for (list, remove) in kinds {
+        let filter = format!("label={LABEL}");
+        let found = docker
+            .command(list)
+            .args(["--quiet", "--filter", &filter])
+            .text()?;
+        let mut found: Vec<&str> = found.lines().collect();
+        found.dedup();
+        if !found.is_empty() {
+            docker.command(remove).args(found).run()?;
+        }
+    }
+    Ok(())
+}

@@ -87,51 +87,30 @@ fn attempt(
     ctx: &ApplyContext<'_>,
     force: bool,
 ) -> Result<Value> {
-    let (form, scope) = (ctx.schema.root(), ctx.as_update());
-    let reset = scope.reset_set();
-    let mut managed = owners(live, &scope);
-    let live_content =
-        live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
+    let scope = ctx.as_update();
+    let (form, reset) = (ctx.schema.root(), scope.reset_set());
+    let before = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
     let wanted = remove(form, &object::without_server_set(applied), &reset);
-    let merged = merge(form, &live_content, &wanted);
-
+    let mut managed = owners(live, &scope);
     let mut entry = record::owner(&scope, Operation::Apply);
-    entry.fields = fields_of(form, &wanted)
-        .recursive_difference(&reset)
-        .difference(&object::unowned());
+    entry.fields = fields_of(form, &wanted).difference(&object::unowned());
     let last = managed.take(&entry);
-    let pruned = match &last {
-        Some(last) => prune(
-            form,
-            &merged,
-            &last.fields,
-            &all_fields(&managed).union(&entry.fields),
-        ),
+
+    let merged = merge(form, &before, &wanted);
+    let after = match &last {
+        Some(last) => prune(form, &merged, &last.fields, &kept_fields(&managed, &entry)),
         None => merged,
     };
-
-    let changes = compare(form, &live_content, &pruned).exclude(&reset);
+    let changes = compare(form, &before, &after).exclude(&reset);
     let conflicts = conflicts(&managed, &changes);
     if !force && !conflicts.is_empty() {
         return Err(Error::Conflicts(conflicts));
     }
-    let lost = changes
-        .added
-        .union(&changes.modified)
-        .union(&changes.removed);
-    managed.map_fields(|other| other.fields.difference(&lost));
-    // A co-owner who changed nothing keeps the time of its last change; a new one has only this time.
-    let kept_time = last
-        .and_then(|last| last.time)
-        .filter(|_| changes.is_same());
-    entry.time = kept_time.or_else(|| Some(ctx.now.to_owned()));
-    if !entry.fields.is_empty() {
-        managed.put(entry);
-    }
+    let managed = record::record_apply(managed, entry, last, &changes, ctx.now);
     let mut stored = if changes.is_same() && live.is_some() {
-        live_content
+        before
     } else {
-        pruned
+        after
     };
     object::set_managed_fields(&mut stored, managed.encode());
     Ok(stored)
@@ -150,18 +129,17 @@ fn owners(live: Option<&Value>, scope: &UpdateContext<'_>) -> ManagedFields {
     }
 }
 
-fn all_fields(managed: &ManagedFields) -> FieldSet {
-    managed
-        .entries()
-        .iter()
-        .fold(FieldSet::default(), |all, entry| all.union(&entry.fields))
+/// What stays whoever applied it before: what anybody owns after this apply, and what nobody can own.
+fn kept_fields(others: &ManagedFields, applier: &Entry) -> FieldSet {
+    let owned = others.entries().iter().chain([applier]);
+    owned.fold(object::unowned(), |kept, entry| kept.union(&entry.fields))
 }
 
 /// What others own and would see changed, owner by owner.
 fn conflicts(managed: &ManagedFields, changes: &Comparison) -> Vec<Conflict> {
-    let changed = changes.added.union(&changes.modified);
+    let written = changes.written();
     let of = |owner: &Entry| {
-        let paths = owner.fields.intersection(&changed).paths();
+        let paths = owner.fields.intersection(&written).paths();
         paths
             .into_iter()
             .map(|path| Conflict::new(owner, path))

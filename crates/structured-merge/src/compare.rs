@@ -27,6 +27,11 @@ impl Comparison {
         self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
     }
 
+    /// What the second value says anew.
+    pub(crate) fn written(&self) -> FieldSet {
+        self.added.union(&self.modified)
+    }
+
     /// The comparison as if the given fields, and all below them, did not exist.
     #[must_use]
     pub fn exclude(&self, fields: &FieldSet) -> Self {

@@ -82,11 +82,16 @@ pub(crate) fn without_managed_fields(object: &Value) -> Value {
 /// Sets `metadata.managedFields`; an empty list is left out.
 pub(crate) fn set_managed_fields(object: &mut Value, entries: Value) {
     let is_empty = entries.as_array().is_none_or(Vec::is_empty);
-    match metadata_mut(object) {
-        Some(metadata) if is_empty => drop(metadata.remove("managedFields")),
-        Some(metadata) => drop(metadata.insert("managedFields".to_owned(), entries)),
-        None => {}
+    if is_empty {
+        metadata_mut(object).and_then(|metadata| metadata.remove("managedFields"));
+        return;
     }
+    if let Some(fields) = object.as_object_mut() {
+        fields
+            .entry("metadata")
+            .or_insert_with(|| Value::Object(Map::new()));
+    }
+    metadata_mut(object).and_then(|metadata| metadata.insert("managedFields".to_owned(), entries));
 }
 
 /// Removes from an apply patch what only the server sets.

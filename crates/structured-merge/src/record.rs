@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::compare::compare;
+use crate::compare::{Comparison, compare};
 use crate::context::UpdateContext;
 use crate::field_set::{FieldSet, Node};
 use crate::managed_fields::{Entry, ManagedFields, Operation};
@@ -25,11 +25,9 @@ pub(crate) fn record_update(
     ctx: &UpdateContext<'_>,
 ) -> ManagedFields {
     let changes = compare(ctx.schema.root(), live, new).exclude(&ctx.reset_set());
-    let changed = changes.added.union(&changes.modified);
-    let lost = changed.union(&changes.removed);
-    managed.map_fields(|entry| entry.fields.difference(&lost));
+    release(&mut managed, &changes);
 
-    let fields = changed.difference(&object::unowned());
+    let fields = changes.written().difference(&object::unowned());
     if !fields.is_empty() {
         let mut entry = Entry {
             time: Some(ctx.now.to_owned()),
@@ -45,7 +43,33 @@ pub(crate) fn record_update(
     cap_updaters(managed)
 }
 
-/// An owner with nothing yet, for what `live` holds although nobody says who wrote it.
+/// The owners after an apply: its manager has `entry` in place of `last`, and others no longer own what it changed.
+pub(crate) fn record_apply(
+    mut managed: ManagedFields,
+    mut entry: Entry,
+    last: Option<Entry>,
+    changes: &Comparison,
+    now: &str,
+) -> ManagedFields {
+    release(&mut managed, changes);
+    // Who changed nothing keeps the time of the last change; a new co-owner has only this time.
+    let kept_time = last
+        .and_then(|last| last.time)
+        .filter(|_| changes.is_same());
+    entry.time = kept_time.or_else(|| Some(now.to_owned()));
+    if !entry.fields.is_empty() {
+        managed.put(entry);
+    }
+    managed
+}
+
+/// Nobody owns any more what has another value now.
+fn release(managed: &mut ManagedFields, changes: &Comparison) {
+    let lost = changes.written().union(&changes.removed);
+    managed.map_fields(|entry| entry.fields.difference(&lost));
+}
+
+/// The owner of what `live` holds although nobody says who wrote it.
 pub(crate) fn before_first_apply(live: &Value, ctx: &UpdateContext<'_>) -> ManagedFields {
     let nothing = Value::Object(serde_json::Map::new());
     let ctx = UpdateContext {
@@ -67,10 +91,12 @@ pub(crate) fn owner(ctx: &UpdateContext<'_>, operation: Operation) -> Entry {
     }
 }
 
-/// Owners as they were stored, adapted to what exists now: versions that are gone and parts of what has become atomic.
+/// Owners as they were stored, less what cannot be: versions that are gone, parts of what has become atomic, fields that nobody owns.
 pub(crate) fn adapt(mut managed: ManagedFields, ctx: &UpdateContext<'_>) -> ManagedFields {
     managed.retain(|entry| ctx.knows_version(&entry.api_version));
-    managed.map_fields(|entry| collapse(ctx.schema.root(), &entry.fields));
+    managed.map_fields(|entry| {
+        collapse(ctx.schema.root(), &entry.fields).difference(&object::unowned())
+    });
     managed
 }
 

@@ -73,7 +73,8 @@ impl Policy {
             policy.roles.insert((text(role, "namespace"), text(role, "name")), Arc::new(rules(role)));
         }
         let everywhere = sources.cluster_role_bindings.iter().filter_map(|binding| policy.binding(binding)).collect();
-        for binding in sources.role_bindings.iter().filter_map(|binding| policy.binding(binding)) {
+        let bindings = sources.role_bindings.iter().filter_map(|binding| policy.binding(binding)).collect::<Vec<_>>();
+        for binding in bindings {
             policy.by_namespace.entry(binding.namespace.clone()).or_default().push(binding);
         }
         policy.everywhere = everywhere;

@@ -1,0 +1,9 @@
+//! The API as a real kube client sees it: in the process and over TLS, against a toy kind.
+
+mod discovery;
+mod objects;
+mod patches;
+mod rights;
+mod support;
+mod transport;
+mod watches;

@@ -1,0 +1,110 @@
+//! Who may do what.
+
+use axum::body::Body;
+use essaim_apiserver::{Options, RawHandler, StaticToken, UserInfo};
+use http::StatusCode;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{Fixture, clock, get, json_of, send};
+
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1";
+
+async fn grant(fixture: &Fixture, path: &str, object: Value) {
+    let (status, body) = json_of(send(fixture.router(), "POST", path, &[], object.to_string()).await).await;
+    assert_eq!(status, 201, "{body}");
+}
+
+/// Lets alice read widgets in the namespace `default`.
+async fn grant_reading(fixture: &Fixture) {
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "read"},
+        "rules": [{"apiGroups": ["toys.test"], "resources": ["widgets", "widgets/log"], "verbs": ["get", "list"]}],
+    });
+    grant(fixture, &format!("{rbac}/roles"), role).await;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "read"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "read"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+    });
+    grant(fixture, &format!("{rbac}/rolebindings"), binding).await;
+}
+
+#[tokio::test]
+async fn a_role_opens_what_it_names_and_nothing_else() {
+    let fixture = Fixture::start().await;
+    grant_reading(&fixture).await;
+    let alice = || fixture.server.in_process(UserInfo::new("alice", ["staff"]));
+    assert_eq!(get(alice(), "/apis/toys.test/v1/namespaces/default/widgets").await.0, 200);
+    assert_eq!(get(alice(), "/apis/toys.test/v1/namespaces/default/widgets/none").await.0, 404);
+    let (code, status) = get(alice(), "/apis/toys.test/v1/namespaces/other/widgets").await;
+    assert_eq!(code, 403);
+    let refusal = "widgets.toys.test is forbidden: User \"alice\" cannot list resource \"widgets\" in API group \"toys.test\" in the namespace \"other\"";
+    assert_eq!(status["message"], refusal);
+    assert_eq!(get(alice(), "/apis/toys.test/v1/widgets").await.0, 403);
+    assert_eq!(get(alice(), "/apis/toys.test/v1/namespaces/default/widgets?watch=true").await.0, 403);
+    assert_eq!(get(alice(), "/apis/toys.test/v1/namespaces/default/gadgets/x").await.0, 403, "what is not there is hidden as well");
+    assert_eq!(get(alice(), "/apis").await.0, 200, "everybody may discover");
+}
+
+#[tokio::test]
+async fn reviews_answer_like_the_rules() {
+    let fixture = Fixture::start().await;
+    grant_reading(&fixture).await;
+    let alice = || fixture.server.in_process(UserInfo::new("alice", ["staff"]));
+    let review = |verb: &str| {
+        let attributes = json!({"verb": verb, "group": "toys.test", "resource": "widgets", "namespace": "default"});
+        json!({"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "spec": {"resourceAttributes": attributes}})
+    };
+    for (verb, allowed) in [("list", true), ("delete", false)] {
+        let path = format!("{REVIEWS}/selfsubjectaccessreviews");
+        let (code, answer) = json_of(send(alice(), "POST", &path, &[], review(verb).to_string()).await).await;
+        assert_eq!((code, &answer["status"]["allowed"]), (201, &json!(allowed)), "{verb}");
+    }
+    let rules = json!({"kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1", "spec": {"namespace": "default"}});
+    let (_, answer) = json_of(send(alice(), "POST", &format!("{REVIEWS}/selfsubjectrulesreviews"), &[], rules.to_string()).await).await;
+    let rows = answer["status"]["resourceRules"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["resources"] == json!(["widgets", "widgets/log"])));
+    let who = json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"});
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let (_, answer) = json_of(send(alice(), "POST", path, &[], who.to_string()).await).await;
+    assert_eq!(answer["status"]["userInfo"], json!({"username": "alice", "groups": ["staff", "system:authenticated"]}));
+}
+
+#[tokio::test]
+async fn tokens_identify_and_impersonation_needs_a_right() {
+    let mut options = Options::new(clock());
+    let token = |token: &str, user| StaticToken { token_sha256: Sha256::digest(token).into(), user };
+    options.tokens = vec![token("root-token", UserInfo::new("root", ["system:masters"])), token("bob-token", UserInfo::new("bob", ["staff"]))];
+    let fixture = Fixture::with(options).await;
+    let list = async |headers: &[(&str, &str)]| {
+        send(fixture.server.router(), "GET", "/api/v1/namespaces", headers, Body::empty()).await.status().as_u16()
+    };
+    assert_eq!(list(&[]).await, 401);
+    assert_eq!(list(&[("authorization", "Bearer wrong")]).await, 401);
+    assert_eq!(list(&[("authorization", "Bearer root-token")]).await, 200);
+    assert_eq!(list(&[("authorization", "Bearer bob-token")]).await, 403);
+    assert_eq!(list(&[("authorization", "Bearer root-token"), ("impersonate-user", "bob")]).await, 403);
+    assert_eq!(list(&[("authorization", "Bearer bob-token"), ("impersonate-user", "root"), ("impersonate-group", "system:masters")]).await, 403);
+}
+
+#[tokio::test]
+async fn raw_handlers_pass_the_same_rules() {
+    let mut options = Options::new(clock());
+    let log = RawHandler::new("/apis/toys.test/v1/namespaces/{namespace}/widgets/{name}/log", async |request| {
+        let body = format!("{} reads {}/{}", request.user.name, request.param("namespace"), request.param("name"));
+        Ok(http::Response::new(body.into()))
+    });
+    let panics = RawHandler::new("/extra/panics", async |_| panic!("on purpose"));
+    options.raw_handlers = vec![log, panics];
+    let fixture = Fixture::with(options).await;
+    grant_reading(&fixture).await;
+    let alice = || fixture.server.in_process(UserInfo::new("alice", ["staff"]));
+    let read = send(alice(), "GET", "/apis/toys.test/v1/namespaces/default/widgets/one/log", &[], Body::empty()).await;
+    assert_eq!(read.status(), StatusCode::OK);
+    assert_eq!(get(alice(), "/apis/toys.test/v1/namespaces/other/widgets/one/log").await.0, 403);
+    assert_eq!(get(alice(), "/extra/panics").await.0, 403);
+    let (code, status) = get(fixture.router(), "/extra/panics").await;
+    assert_eq!((code, &status["reason"]), (500, &json!("InternalError")), "a panic is an answer");
+}

@@ -10,6 +10,7 @@ mod functions;
 mod instrument;
 mod names;
 mod scope;
+mod stack;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,9 +53,14 @@ pub(crate) fn evaluate(root: &Node, new: &Value, old: Option<&Value>) -> Vec<Fie
     if !root.has_rules {
         return Vec::new();
     }
-    let mut pass = Pass { budget: Arc::new(Budget::default()), errors: Vec::new() };
-    pass.walk(root, new, old, &Path::ROOT);
-    pass.errors
+    let evaluated = stack::on_own_stack(|| {
+        let mut pass = Pass { budget: Arc::new(Budget::default()), errors: Vec::new() };
+        pass.walk(root, new, old, &Path::ROOT);
+        pass.errors
+    });
+    evaluated.unwrap_or_else(|words| {
+        vec![FieldError { reason: Reason::InternalError, path: String::new(), bad_value: None, detail: words.to_owned() }]
+    })
 }
 
 /// One walk over an object.
@@ -211,3 +217,6 @@ fn explain(error: &ExecutionError) -> String {
 
 /// A value a function hands back.
 type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+
+#[cfg(test)]
+mod tests;

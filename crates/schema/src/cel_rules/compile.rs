@@ -7,11 +7,12 @@ use cel::parser::Expression;
 use serde_json::{Map, Value};
 
 use super::scope::{self, Findings};
-use super::{Rule, functions, instrument};
+use super::{Rule, functions, instrument, stack};
 use crate::node::{Additional, ListType, Node};
 use crate::path::Path;
 use crate::{FieldError, Reason, Violation};
 
+const KEYWORD: &str = "x-kubernetes-validations";
 const MAX_RULE: usize = 4096;
 const MAX_RULES: usize = 512;
 /// The parser recurses; brackets are counted before it sees the text.
@@ -19,8 +20,27 @@ const MAX_NESTING: usize = 32;
 
 /// Compiles the rules of the whole tree into it.
 pub(crate) fn compile(root: &mut Node, schema: &Value, path: &Path<'_>, violations: &mut Vec<Violation>) {
-    let mut compiler = Compiler { violations, rules: 0 };
-    compiler.node(root, schema, true, path);
+    if !speaks_of_rules(schema) {
+        return;
+    }
+    let compiled = stack::on_own_stack(|| {
+        let mut found = Vec::new();
+        Compiler { violations: &mut found, rules: 0 }.node(root, schema, true, path);
+        found
+    });
+    match compiled {
+        Ok(found) => violations.extend(found),
+        Err(words) => violations.push(FieldError::forbidden(path.to_string(), words)),
+    }
+}
+
+/// Whether any map in the schema has the keyword.
+fn speaks_of_rules(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => map.contains_key(KEYWORD) || map.values().any(speaks_of_rules),
+        Value::Array(items) => items.iter().any(speaks_of_rules),
+        _ => false,
+    }
 }
 
 struct Compiler<'a> {
@@ -53,8 +73,8 @@ impl Compiler<'_> {
     }
 
     fn rules(&mut self, node: &Node, schema: &Value, correlatable: bool, path: &Path<'_>) -> Vec<Rule> {
-        let path = path.field("x-kubernetes-validations");
-        let rules = match schema.get("x-kubernetes-validations") {
+        let path = path.field(KEYWORD);
+        let rules = match schema.get(KEYWORD) {
             None | Some(Value::Null) => return Vec::new(),
             Some(Value::Array(rules)) => rules,
             Some(other) => {

@@ -1,8 +1,7 @@
 //! The functions that rules may call: the language's own, its string library, and what Kubernetes adds.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cel::common::traits::Iterable;
 use cel::common::types::{CelBool, CelInt, CelList, CelString, DYN_TYPE, LIST_TYPE, STRING_TYPE};
@@ -114,20 +113,17 @@ fn bounded<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
 /// A compiled pattern; the last ones used are kept, because loops use the same one again and again.
 fn compiled(pattern: &str) -> Result<Regex, ExecutionError> {
     const KEPT: usize = 64;
-    thread_local! {
-        static PATTERNS: RefCell<HashMap<String, Regex>> = RefCell::new(HashMap::new());
+    static PATTERNS: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = patterns.get(pattern) {
+        return Ok(regex.clone());
     }
-    PATTERNS.with_borrow_mut(|patterns| {
-        if let Some(regex) = patterns.get(pattern) {
-            return Ok(regex.clone());
-        }
-        let regex = pattern::compile(pattern).map_err(|error| ExecutionError::function_error("matches", error))?;
-        if patterns.len() >= KEPT {
-            patterns.clear();
-        }
-        patterns.insert(pattern.to_owned(), regex.clone());
-        Ok(regex)
-    })
+    let regex = pattern::compile(pattern).map_err(|error| ExecutionError::function_error("matches", error))?;
+    if patterns.len() >= KEPT {
+        patterns.clear();
+    }
+    patterns.insert(pattern.to_owned(), regex.clone());
+    Ok(regex)
 }
 
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {

@@ -14,6 +14,9 @@ use crate::structural::object_meta;
 
 /// Loops inside loops; each multiplies what the ones inside it cost.
 const MAX_LOOPS: usize = 5;
+/// The evaluator recurses: this many operations inside one another fit on a small stack, a loop counted as several.
+const MAX_DEPTH: usize = 100;
+const LOOP_DEPTH: usize = 6;
 
 /// What a rule was found to use.
 pub(super) struct Findings {
@@ -21,7 +24,7 @@ pub(super) struct Findings {
 }
 
 pub(super) fn check(node: &Node, expression: &Expression, optional_old_self: bool) -> Result<Findings, String> {
-    let mut walk = Walk { root: node, optional_old_self, variables: Vec::new(), loops: 0, uses_old_self: false };
+    let mut walk = Walk { root: node, optional_old_self, variables: Vec::new(), loops: 0, depth: 0, uses_old_self: false };
     walk.expression(expression)?;
     Ok(Findings { uses_old_self: walk.uses_old_self })
 }
@@ -34,6 +37,7 @@ struct Walk<'a> {
     optional_old_self: bool,
     variables: Vec<Variable<'a>>,
     loops: usize,
+    depth: usize,
     uses_old_self: bool,
 }
 
@@ -46,6 +50,17 @@ const NAMES: &[&str] = &[
 impl<'a> Walk<'a> {
     /// Checks; gives the schema of the value where it is known.
     fn expression(&mut self, expression: &'a Expression) -> Result<Option<&'a Node>, String> {
+        let deeper = if matches!(expression.expr, Expr::Comprehension(_)) { LOOP_DEPTH } else { 1 };
+        self.depth += deeper;
+        if self.depth > MAX_DEPTH {
+            return Err("the expression nests too deeply".to_owned());
+        }
+        let found = self.inside(expression);
+        self.depth -= deeper;
+        found
+    }
+
+    fn inside(&mut self, expression: &'a Expression) -> Result<Option<&'a Node>, String> {
         match &expression.expr {
             Expr::Ident(name) => self.variable(name),
             Expr::Select(select) => {

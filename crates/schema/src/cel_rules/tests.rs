@@ -1,0 +1,187 @@
+//! Rules, as users of Kubernetes write them.
+
+use serde_json::{Value, json};
+
+use crate::{FieldError, Structural};
+
+fn schema(rules: &Value) -> Value {
+    json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": rules, "properties": {
+        "memory": {"type": "string"}, "limit": {"type": "string"}, "replicas": {"type": "integer"}, "ratio": {"type": "number"},
+        "max-size": {"type": "integer"}, "in": {"type": "string"}, "size": {"x-kubernetes-int-or-string": true},
+        "start": {"type": "string", "format": "date-time"}, "timeout": {"type": "string", "format": "duration"},
+        "names": {"type": "array", "items": {"type": "string"}}, "numbers": {"type": "array", "items": {"type": "integer"}},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        "mounts": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": {
+            "type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "path": {"type": "string"}}}},
+    }}}})
+}
+
+fn compiled(rules: &Value) -> Structural {
+    Structural::compile(&schema(rules)).unwrap_or_else(|errors| panic!("{rules}: {}", texts(&errors).join("; ")))
+}
+
+fn texts(errors: &[FieldError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+fn holds(rule: &str, spec: &Value) -> bool {
+    let errors = compiled(&json!([{"rule": rule, "message": "no"}])).validate(&json!({"spec": spec}), None);
+    assert!(errors.iter().all(|error| error.detail == "no"), "{rule}: {:?}", texts(&errors));
+    errors.is_empty()
+}
+
+#[test]
+fn the_functions_that_users_of_kubernetes_know_are_there() {
+    let spec = json!({
+        "memory": "2Gi", "limit": "4Gi", "replicas": 3, "ratio": 1, "max-size": 7, "in": "x", "size": 5, "start": "2026-03-01T10:00:00Z",
+        "timeout": "1h30m", "names": ["a", "bb", "ccc"], "numbers": [1, 2, 3], "labels": {"a.b/c": "d"}, "mounts": [{"name": "home"}],
+    });
+    for rule in [
+        "self.replicas > 2 && self.replicas in [1, 3]",
+        "self.ratio == 1.0",
+        "self.max__dash__size == 7 && self.__in__ == 'x'",
+        "type(self.size) == int ? self.size == 5 : false",
+        "quantity(self.memory).isLessThan(quantity(self.limit))",
+        "quantity(self.limit).isGreaterThan(quantity('500m')) && quantity('2Gi').compareTo(quantity('2147483648')) == 0",
+        "isQuantity('1e3') && !isQuantity('x') && quantity('50k').asInteger() == 50000 && quantity('1').add(quantity('1')).sign() == 1",
+        "quantity('1500m').isInteger() == false && quantity('1500m').asApproximateFloat() > 1.4 && quantity('3').sub(1) == quantity('2')",
+        "self.memory.matches('^[0-9]+(Mi|Gi)$') && matches(self.memory, '^2')",
+        "self.names.all(n, n.size() <= 3) && self.names.exists(n, n == 'bb') && self.names.exists_one(n, n.startsWith('c'))",
+        "self.names.map(n, n + '!') == ['a!', 'bb!', 'ccc!'] && self.names.filter(n, size(n) > 1).size() == 2",
+        "self.names.map(n, n.size() > 1, n.upperAscii()) == ['BB', 'CCC']",
+        "self.names.join(',') == 'a,bb,ccc' && 'a,b'.split(',') == ['a', 'b'] && 'Abc'.lowerAscii() == 'abc'",
+        "'hello'.indexOf('l') == 2 && 'hello'.lastIndexOf('l') == 3 && 'hello'.replace('l', 'L', 1) == 'heLlo' && 'hello'.contains('ell')",
+        "'hello'.substring(1, 3) == 'el' && ' x '.trim() == 'x' && 'hello'.endsWith('lo') && 'abc'.charAt(1) == 'b'",
+        "'abc 123'.find('[0-9]+') == '123' && 'a1b2'.findAll('[0-9]') == ['1', '2']",
+        "'%s has %d'.format(['x', 3]) == 'x has 3'",
+        "self.numbers.isSorted() && self.numbers.sum() == 6 && self.numbers.min() == 1 && self.numbers.max() == 3 && self.numbers.indexOf(2) == 1",
+        "has(self.labels) && 'a.b/c' in self.labels && self.labels['a.b/c'] == 'd' && !has(self.mounts[0].path)",
+        "self.labels.all(key, key.startsWith('a'))",
+        "self.start < timestamp('2027-01-01T00:00:00Z') && self.start.getFullYear() == 2026",
+        "self.timeout > duration('1h') && self.timeout == duration('90m')",
+        "self.mounts.all(m, self.mounts.exists_one(o, o.name == m.name))",
+        "isIP('10.0.0.1') && !isIP('x') && isURL('https://a.fr')",
+        "self.?memory.orValue('1Gi') == '2Gi' && !optional.none().hasValue()",
+    ] {
+        assert!(holds(rule, &spec), "{rule}");
+    }
+    assert!(!holds("self.replicas > 5", &spec));
+}
+
+#[test]
+fn a_broken_rule_gives_its_message_reason_and_path() {
+    let at = |rule: Value| texts(&compiled(&json!([rule])).validate(&json!({"spec": {"replicas": 9, "memory": "1Gi"}}), None));
+    assert_eq!(at(json!({"rule": "self.replicas < 5"})), [r#"spec: Invalid value: "object": failed rule: self.replicas < 5"#]);
+    assert_eq!(
+        at(json!({"rule": "self.replicas < 5", "message": "too many", "fieldPath": ".replicas"})),
+        [r#"spec.replicas: Invalid value: "object": too many"#]
+    );
+    assert_eq!(
+        at(json!({"rule": "self.replicas < 5", "messageExpression": "'%d is more than 4'.format([self.replicas])", "reason": "FieldValueForbidden"})),
+        ["spec: Forbidden: 9 is more than 4"]
+    );
+    assert_eq!(
+        at(json!({"rule": "self.replicas < 5", "message": "plain", "messageExpression": "self.limit + '!'"})),
+        [r#"spec: Invalid value: "object": plain"#],
+        "a message that cannot be computed gives way to the fixed one"
+    );
+    assert_eq!(
+        at(json!({"rule": "self.limit == '1'"})),
+        [r#"spec: Invalid value: "object": no such key: limit evaluating rule: self.limit == '1'"#]
+    );
+}
+
+#[test]
+fn transition_rules_hold_for_updates_of_what_can_be_found_again() {
+    let immutable = compiled(&json!([{"rule": "self.memory == oldSelf.memory", "message": "memory is immutable"}]));
+    let (old, new) = (json!({"spec": {"memory": "1Gi"}}), json!({"spec": {"memory": "2Gi"}}));
+    assert_eq!(immutable.validate(&new, None), []);
+    assert_eq!(immutable.validate(&old, Some(&old)), []);
+    assert_eq!(texts(&immutable.validate(&new, Some(&old))), [r#"spec: Invalid value: "object": memory is immutable"#]);
+
+    let optional = compiled(&json!([{"rule": "oldSelf.hasValue() || self.replicas == 0", "optionalOldSelf": true, "message": "starts at 0"}]));
+    assert_eq!(optional.validate(&json!({"spec": {"replicas": 1}}), None).len(), 1);
+    assert_eq!(optional.validate(&json!({"spec": {"replicas": 1}}), Some(&json!({"spec": {"replicas": 0}}))), []);
+
+    let mut keyed = schema(&json!([]));
+    keyed["properties"]["spec"]["properties"]["mounts"]["items"]["x-kubernetes-validations"] =
+        json!([{"rule": "!has(oldSelf.path) || self.path == oldSelf.path", "message": "a path stays"}]);
+    let keyed = Structural::compile(&keyed).expect("accepted");
+    let old = json!({"spec": {"mounts": [{"name": "a", "path": "/a"}, {"name": "b", "path": "/b"}]}});
+    let new = json!({"spec": {"mounts": [{"name": "c", "path": "/c"}, {"name": "b", "path": "/other"}, {"name": "a", "path": "/a"}]}});
+    assert_eq!(texts(&keyed.validate(&new, Some(&old))), [r#"spec.mounts[1]: Invalid value: "object": a path stays"#]);
+}
+
+#[test]
+fn an_unchanged_value_that_breaks_a_new_rule_is_tolerated() {
+    let rules = compiled(&json!([{"rule": "self.replicas < 5", "message": "too many"}]));
+    let old = json!({"metadata": {"name": "a"}, "spec": {"replicas": 9}});
+    let mut new = old.clone();
+    new["metadata"]["labels"] = json!({"a": "b"});
+    assert_eq!(rules.validate(&new, Some(&old)), []);
+    new["spec"]["memory"] = json!("1Gi");
+    assert_eq!(rules.validate(&new, Some(&old)).len(), 1);
+}
+
+#[test]
+fn the_root_sees_the_name_and_nothing_else_of_metadata() {
+    let mut root = schema(&json!([]));
+    root["x-kubernetes-validations"] =
+        json!([{"rule": "self.metadata.name.size() < 4 && !has(self.metadata.labels) && self.kind == 'A'", "message": "name too long"}]);
+    let root = Structural::compile(&root).expect("accepted");
+    let named = |name: &str| json!({"kind": "A", "metadata": {"name": name, "labels": {"a": "b"}}});
+    assert_eq!(root.validate(&named("abc"), None), []);
+    assert_eq!(texts(&root.validate(&named("abcd"), None)), [r#"<nil>: Invalid value: "object": name too long"#]);
+}
+
+#[test]
+fn rules_that_cannot_work_are_refused_with_the_schema() {
+    for (rule, words) in [
+        (json!({"rule": "self.replicas >"}), "compilation failed"),
+        (json!({"rule": "self.replica > 1"}), "undefined field 'replica'"),
+        (json!({"rule": "self.mounts.all(m, m.nam == 'a')"}), "undefined field 'nam'"),
+        (json!({"rule": "other > 1"}), "undeclared reference to 'other'"),
+        (json!({"rule": "launch(self)"}), "undeclared reference to 'launch'"),
+        (json!({"rule": "self.memory.matches('(')"}), "compilation failed"),
+        (json!({"rule": "self.memory.format([1]) == ''"}), "literal template"),
+        (json!({"rule": ""}), "rule is not specified"),
+        (json!({"rule": "true", "reason": "Sad"}), "supported values"),
+        (json!({"rule": "true", "fieldPath": ".nothing"}), "does not refer to a valid field"),
+        (json!({"rule": "true", "optionalOldSelf": true}), "oldSelf is not used"),
+        (json!({"rule": "(".repeat(1000)}), "nests too deeply"),
+        (json!({"rule": "!".repeat(1000)}), "nests too deeply"),
+        (json!({"rule": "1+".repeat(1000) + "1 > 0"}), "nests too deeply"),
+        (json!({"rule": "a".repeat(10_000)}), "longer than"),
+    ] {
+        let errors = Structural::compile(&schema(&json!([rule]))).expect_err("refused");
+        let text = texts(&errors).join("; ");
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let mut uncorrelatable = schema(&json!([]));
+    uncorrelatable["properties"]["spec"]["properties"]["names"]["items"]["x-kubernetes-validations"] = json!([{"rule": "self == oldSelf"}]);
+    assert!(Structural::compile(&uncorrelatable).is_err());
+}
+
+#[test]
+fn expensive_rules_end() {
+    let names: Vec<String> = (0..3000).map(|index| format!("name-{index}")).collect();
+    let object = json!({"spec": {"names": names}});
+    let cubed = "self.names.all(a, self.names.all(b, self.names.all(c, a != b || b != c || a == c)))";
+    let errors = compiled(&json!([{"rule": cubed}])).validate(&object, None);
+    assert!(texts(&errors)[0].contains("cost limit exceeded"), "{:?}", texts(&errors));
+
+    let doubling = |times: usize| json!([{"rule": format!("[self.memory]{}[0].size() > 0", ".map(x, x + x + x + x)".repeat(times))}]);
+    assert!(Structural::compile(&schema(&doubling(40))).is_err());
+    let errors = compiled(&doubling(12)).validate(&json!({"spec": {"memory": "x"}}), None);
+    assert!(texts(&errors)[0].contains("too large"), "{:?}", texts(&errors));
+
+    let deepest = format!("self.replicas{} > 0", " + 1".repeat(90));
+    assert_eq!(compiled(&json!([{"rule": deepest}])).validate(&json!({"spec": {"replicas": 1}}), None), []);
+    let many = vec!["self.replicas > 0"; 90].join(" && ");
+    assert_eq!(compiled(&json!([{"rule": many}])).validate(&json!({"spec": {"replicas": 1}}), None), []);
+
+    let large = "x".repeat(1 << 19);
+    let squared = "self.memory.replace('', self.memory).size() > 0";
+    let errors = compiled(&json!([{"rule": squared}])).validate(&json!({"spec": {"memory": large}}), None);
+    assert!(texts(&errors)[0].contains("too large"), "{:?}", texts(&errors));
+}

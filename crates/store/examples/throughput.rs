@@ -41,6 +41,8 @@ async fn main() -> Outcome {
         None => tempfile::tempdir()?,
     };
     let path = directory.path();
+    // First, while the process has no freed memory that new objects could fill.
+    measure_memory(&path.join("memory")).await?;
     println!("what             writers  writes/s  p50 ms  p99 ms");
     for writers in [1, 8, 64, 256] {
         measure_writes(&path.join(format!("creates-{writers}")), writers, Kind::Create).await?;
@@ -48,7 +50,6 @@ async fn main() -> Outcome {
     for writers in [1, 64] {
         measure_writes(&path.join(format!("updates-{writers}")), writers, Kind::Update).await?;
     }
-    measure_memory(&path.join("memory")).await?;
     measure_watchers(&path.join("one-prefix"), |_| "/watched/".to_owned()).await?;
     measure_watchers(&path.join("many-prefixes"), |watcher| format!("/watched/{watcher}/")).await
 }

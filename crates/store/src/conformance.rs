@@ -55,6 +55,7 @@ const CHECKS: &[(&str, Check)] = checks![
     writes::concurrent_writers_lose_nothing_and_leave_no_gap,
     writes::racing_creates_have_one_winner,
     lists::list_is_in_key_order_and_within_the_prefix,
+    lists::list_starts_where_it_is_told_within_the_prefix,
     lists::list_of_nothing_has_the_stores_revision,
     lists::pages_are_of_one_moment_while_writes_go_on,
     lists::list_at_an_old_revision_undoes_what_came_later,

@@ -117,7 +117,9 @@ impl Embedded {
 
     async fn submit(&self, transaction: Transaction) -> Result<Committed, Error> {
         limits::check(&transaction)?;
-        self.health()?;
+        if let Some(fault) = self.published.fault() {
+            return Err(stopped(fault));
+        }
         let answer = {
             let admission = self.admission.read().held();
             admission.as_ref().ok_or(Error::Closed)?.submit(limits::own(transaction))?

@@ -68,3 +68,14 @@ pub(super) async fn list_in_the_future_is_refused(store: Arc<dyn Store>) {
     let outcome = store.list(request).await;
     assert!(matches!(outcome, Err(Error::Future { newest: told, .. }) if told == newest), "{outcome:?}");
 }
+
+pub(super) async fn list_starts_where_it_is_told_within_the_prefix(store: Arc<dyn Store>) {
+    write(&store, ["/a/x", "/b/x", "/b/y", "/c/x"].iter().map(|path| put(path, "one")).collect()).await;
+    let expectations: [(&str, &[&str]); 5] =
+        [("/a/x", &["/b/x", "/b/y"]), ("/b/x", &["/b/x", "/b/y"]), ("/b/x\0", &["/b/y"]), ("/b/z", &[]), ("/c/x", &[])];
+    for (start, expected) in expectations {
+        let request = ListRequest { start: Some(Key::new(start)), ..all("/b/") };
+        let page = store.list(request).await.expect("a list");
+        assert_eq!((paths(&page.records), page.remaining), (expected.to_vec(), 0), "from {start}");
+    }
+}

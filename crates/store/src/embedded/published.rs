@@ -8,6 +8,7 @@
 use std::{
     collections::VecDeque,
     future::Future,
+    ops::Bound,
     sync::{Arc, Mutex, OnceLock, RwLock},
 };
 
@@ -174,11 +175,49 @@ impl Published {
 fn page(objects: &Objects, request: &ListRequest, revision: Revision) -> Page {
     let prefix = request.prefix.as_str();
     let start = request.start.as_ref().map_or(prefix, |start| start.as_str().max(prefix));
-    let mut found = objects
-        .range::<_, str>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded))
-        .take_while(|(key, _)| key.as_str().starts_with(prefix))
-        .map(|(_, record)| record);
+    let end = end_of(prefix);
+    // An end instead of comparing each key: counting what remains then reads no key at all.
+    let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    if matches!(end, Bound::Excluded(end) if start >= end) {
+        return Page { records: Vec::new(), revision, remaining: 0 };
+    }
+    let mut found = objects.range::<_, str>((Bound::Included(start), end)).map(|(_, record)| record);
     let limit = if request.limit == 0 { usize::MAX } else { request.limit };
     let records: Vec<Record> = found.by_ref().take(limit).map(|record| Record::clone(record)).collect();
     Page { records, revision, remaining: found.count() }
+}
+
+/// The first string after all that start with `prefix`; `None` when nothing can come after them.
+///
+/// UTF-8 sorts as its characters do, so it is the prefix with its last character replaced by the next one.
+fn end_of(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        // `nth(1)` steps over the gap of the surrogates, and finds nothing after the last character.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of;
+
+    #[test]
+    fn end_is_the_first_string_without_the_prefix() {
+        let expectations = [
+            ("", None),
+            ("/a/", Some("/a0")),
+            ("é", Some("ê")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+        ];
+        for (prefix, end) in expectations {
+            assert_eq!(end_of(prefix).as_deref(), end, "{prefix:?}");
+        }
+    }
 }

@@ -3,7 +3,23 @@
 //! Readers take a snapshot; a changed CustomResourceDefinition swaps the whole table at once, so that a request sees
 //! either the old schema everywhere or the new one.
 
+mod builtin;
+mod definitions;
+
 use std::sync::Arc;
+
+use essaim_schema::{Columns, FieldPath, Scale, SelectableField, Structural, openapi::ResourceDoc};
+use essaim_store::{Key, Revision};
+use tokio::sync::watch;
+
+pub(crate) use definitions::{Custom, Definitions};
+
+/// The group of CustomResourceDefinition.
+pub(crate) const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+/// The group of the newer form of Event.
+pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
+/// The group of Role and its like.
+pub(crate) const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// One resource in one version, with everything that requests about it need.
 #[derive(Debug)]
@@ -28,10 +44,158 @@ pub(crate) struct Resource {
     pub(crate) built_in: bool,
     /// Where its objects lie: `/registry/<group or core>/<storage plural>/`. Both Event groups share one.
     pub(crate) storage_prefix: String,
+    /// `apiVersion` of the stored form.
+    pub(crate) storage_api_version: String,
+    /// The schema of the stored form, where that is another version of the same kind.
+    pub(crate) storage_schema: Option<Structural>,
+    /// Prunes, fills in defaults and validates.
+    pub(crate) schema: Structural,
+    /// How server-side apply merges.
+    pub(crate) merge_schema: essaim_structured_merge::Schema,
+    /// The cells of a Table.
+    pub(crate) columns: Columns,
+    /// Where the numbers of `/scale` stand.
+    pub(crate) scale: Option<Scale>,
+    /// The fields that field selectors may name, beside `metadata.name` and `metadata.namespace`.
+    pub(crate) selectable_fields: Vec<SelectableField>,
+    /// For the `Warning` header, if this version is deprecated.
+    pub(crate) deprecation_warning: Option<String>,
+    /// `apiVersion` of every version in which the resource is served.
+    pub(crate) served_api_versions: Vec<String>,
+    /// Equal for two entries exactly if they read stored objects alike; names parsed objects in the cache.
+    pub(crate) identity: u64,
+    /// The CustomResourceDefinition it comes from.
+    pub(crate) definition: Option<DefinitionRef>,
+}
+
+/// The CustomResourceDefinition that an entry was made from.
+#[derive(Clone, Debug)]
+pub(crate) struct DefinitionRef {
+    /// Where it is stored.
+    pub(crate) key: Key,
+    /// Which state of it.
+    pub(crate) revision: Revision,
+    /// It is being deleted: nothing new may be created.
+    pub(crate) terminating: bool,
+}
+
+impl Resource {
+    /// `group/version`, or just the version in the core group.
+    pub(crate) fn api_version(&self) -> String {
+        api_version(&self.group, &self.version)
+    }
+
+    /// Whether the resource is this one, whatever the version.
+    pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
+        self.group == group && self.plural == plural
+    }
+
+    /// What it adds to the OpenAPI document of its group and version.
+    pub(crate) fn doc(&self) -> ResourceDoc<'_> {
+        ResourceDoc {
+            kind: &self.kind,
+            plural: &self.plural,
+            namespaced: self.namespaced,
+            schema: self.schema.json(),
+            verbs: self.verbs.to_vec(),
+            status: self.has_status,
+            scale: self.has_scale,
+        }
+    }
+
+    /// Where a selectable field stands.
+    pub(crate) fn selectable(&self, label: &str) -> Option<&FieldPath> {
+        self.selectable_fields.iter().find(|field| field.label == label).map(|field| &field.path)
+    }
+}
+
+/// `group/version`, or just the version in the core group.
+pub(crate) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+}
+
+/// What exists at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    /// Sorted by group and version, in discovery's order.
+    pub(crate) resources: Arc<Vec<Arc<Resource>>>,
+    /// The picture of the store that it was made from.
+    revision: Revision,
+}
+
+impl Table {
+    /// The resource of that name in that version.
+    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        let found = |one: &&Arc<Resource>| one.plural == plural && one.version == version && one.group == group;
+        self.resources.iter().find(found)
+    }
+
+    /// The resource of that kind; `api_version` as in objects and owner references.
+    pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
+        self.resources.iter().find(|one| one.kind == kind && one.api_version() == api_version)
+    }
+
+    /// One entry for each place where objects lie, whatever the number of versions.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        let stores = |one: &Arc<Resource>| one.verbs.contains(&"list");
+        let first = move |at: usize, one: &Arc<Resource>| {
+            self.resources.iter().take(at).all(|earlier| !stores(earlier) || earlier.storage_prefix != one.storage_prefix)
+        };
+        self.resources.iter().enumerate().filter(move |(at, one)| stores(one) && first(*at, one)).map(|(_, one)| one)
+    }
 }
 
 /// The table of resources.
 pub(crate) struct Catalogue {
-    /// Sorted by group and version, in discovery's order.
-    pub(crate) resources: std::sync::RwLock<Arc<Vec<Arc<Resource>>>>,
+    table: watch::Sender<Arc<Table>>,
+}
+
+impl Catalogue {
+    /// The built-in kinds.
+    pub(crate) fn new() -> Self {
+        let table = Table { resources: Arc::new(sorted(builtin::resources())), revision: Revision::default() };
+        Self { table: watch::Sender::new(Arc::new(table)) }
+    }
+
+    /// All resources, in discovery's order.
+    pub(crate) fn snapshot(&self) -> Arc<Vec<Arc<Resource>>> {
+        self.table.borrow().resources.clone()
+    }
+
+    /// What exists now.
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.table.borrow().clone()
+    }
+
+    /// The resource of that name in that version.
+    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
+        self.table.borrow().find(group, version, plural).cloned()
+    }
+
+    /// Tells when the table is another one.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Table>> {
+        self.table.subscribe()
+    }
+
+    /// Puts the entries of all CustomResourceDefinitions in place of those before, unless they are from an older picture.
+    pub(crate) fn replace_custom(&self, custom: Vec<Arc<Resource>>, revision: Revision) {
+        self.table.send_if_modified(|table| {
+            if revision < table.revision {
+                return false;
+            }
+            let built_in = table.resources.iter().filter(|one| one.built_in).cloned();
+            let resources = sorted(built_in.chain(custom).collect());
+            *table = Arc::new(Table { resources: Arc::new(resources), revision });
+            true
+        });
+    }
+}
+
+/// Discovery's order: core first, groups by name, the preferred version first, then by name.
+fn sorted(mut resources: Vec<Arc<Resource>>) -> Vec<Arc<Resource>> {
+    resources.sort_by(|left, right| {
+        let group = left.group.cmp(&right.group);
+        group.then_with(|| definitions::version_order(&left.version, &right.version)).then_with(|| left.plural.cmp(&right.plural))
+    });
+    resources
 }

@@ -2,184 +2,62 @@
 //!
 //! The order of a write is that of Kubernetes: decode, strict check, prune, default, admission, validate, commit.
 //! A write that changes nothing is answered with what stands there: no revision, no event.
+//!
+//! ```text
+//! create ─┐
+//! update ─┼─► decode ─► metadata, strategy ─► admission ─► validate ─► managers ─► commit ─► store
+//! patch  ─┘                                                                          ▲
+//! delete, namespaces, garbage, definitions, events ──────────────────────────────────┘
+//! get, list, watch ◄── codec (parsed once, shared) ◄── store
+//! ```
 
-use std::{pin::Pin, sync::Arc};
+mod admission;
+mod cached_list;
+mod codec;
+mod commit;
+mod create;
+mod decode;
+mod definitions;
+mod delete;
+mod events;
+mod garbage;
+mod json_patch;
+mod limits;
+mod list;
+mod managers;
+mod metadata;
+mod model;
+mod names;
+mod namespaces;
+mod object;
+mod parsed;
+mod patch;
+mod read;
+mod scale;
+mod selection;
+mod strategic;
+mod strategy;
+mod tasks;
+mod tokens;
+mod update;
+mod versions;
+mod watch;
 
-use bytes::Bytes;
-use essaim_store::{Revision, Store};
-use futures::Stream;
-use serde_json::Value;
+#[cfg(test)]
+mod tests;
 
-use crate::{
-    ApiError, Clock,
-    catalogue::{Catalogue, Resource},
+use std::sync::Arc;
+
+use essaim_store::Store;
+
+pub(crate) use model::{
+    DeleteOptions, Deleted, Document, FieldValidation, List, ListOptions, Part, Patch, Scope, Selectors, WatchEvent, WatchOptions,
+    WatchStream, WriteOptions, Written,
 };
 
-/// Which objects of a resource a request is about.
-#[derive(Clone, Debug)]
-pub(crate) struct Scope {
-    /// The resource as served in the version of the request.
-    pub(crate) resource: Arc<Resource>,
-    /// `None` for a cluster-scoped resource, or for all namespaces (list, watch).
-    pub(crate) namespace: Option<String>,
-}
+pub use admission::{Admission, AdmissionRequest, Operation};
 
-/// `status`, `scale`, or the object itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// The main resource.
-    Main,
-    /// `/status`
-    Status,
-    /// `/scale`
-    Scale,
-}
-
-/// What to do about unknown and duplicate fields.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum FieldValidation {
-    /// Say nothing.
-    Ignore,
-    /// Answer with warnings.
-    #[default]
-    Warn,
-    /// Refuse.
-    Strict,
-}
-
-/// The parameters of a write.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct WriteOptions {
-    /// `dryRun=All`
-    pub(crate) dry_run: bool,
-    /// `fieldManager`, or the product of the user agent; at most 128 bytes.
-    pub(crate) field_manager: String,
-    /// `fieldValidation`
-    pub(crate) field_validation: FieldValidation,
-    /// `force`, for server-side apply.
-    pub(crate) force: bool,
-}
-
-/// The body of a write, decoded: the value, and fields that stood twice in the text.
-#[derive(Clone, Debug)]
-pub(crate) struct Document {
-    /// The object.
-    pub(crate) value: Value,
-    /// Paths such as `spec.image` that occurred more than once; the last value won.
-    pub(crate) duplicates: Vec<String>,
-}
-
-/// A patch, by its media type.
-#[derive(Clone, Debug)]
-pub(crate) enum Patch {
-    /// `application/json-patch+json`
-    Json(json_patch::Patch),
-    /// `application/merge-patch+json`
-    Merge(Document),
-    /// `application/strategic-merge-patch+json`: built-in kinds only.
-    Strategic(Document),
-    /// `application/apply-patch+yaml`
-    Apply(Document),
-}
-
-/// The answer to a write.
-#[derive(Clone, Debug)]
-pub(crate) struct Written {
-    /// The object as it stands now, in the version of the request.
-    pub(crate) object: Arc<Value>,
-    /// 201 instead of 200.
-    pub(crate) created: bool,
-    /// For `Warning: 299` headers.
-    pub(crate) warnings: Vec<String>,
-}
-
-/// The answer to a deletion.
-#[derive(Clone, Debug)]
-pub(crate) enum Deleted {
-    /// It is gone; the `Status` with `details.uid`.
-    Gone(Value),
-    /// Finalizers hold it; the object with its deletion timestamp.
-    Pending(Arc<Value>),
-}
-
-/// `DeleteOptions`, from the body or the query.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DeleteOptions {
-    /// `Background` (default), `Foreground`, `Orphan`.
-    pub(crate) propagation_policy: Option<String>,
-    /// Must match, else 409.
-    pub(crate) uid: Option<String>,
-    /// Must match, else 409.
-    pub(crate) resource_version: Option<String>,
-    /// `dryRun=All`
-    pub(crate) dry_run: bool,
-}
-
-/// Label and field selectors, parsed and checked against what the resource can select by.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Selectors {
-    /// `labelSelector`
-    pub(crate) labels: crate::wire::LabelSelector,
-    /// `fieldSelector`
-    pub(crate) fields: crate::wire::FieldSelector,
-}
-
-/// The parameters of a list.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ListOptions {
-    pub(crate) selectors: Selectors,
-    /// 0 means all.
-    pub(crate) limit: usize,
-    /// The token of the page before.
-    pub(crate) continue_token: Option<String>,
-    /// As sent.
-    pub(crate) resource_version: Option<String>,
-    /// As sent.
-    pub(crate) resource_version_match: Option<String>,
-}
-
-/// What a list found.
-#[derive(Clone, Debug)]
-pub(crate) struct List {
-    /// In the order of their keys, each with its `resourceVersion`.
-    pub(crate) items: Vec<Arc<Value>>,
-    /// Of the picture, not of the newest item.
-    pub(crate) revision: Revision,
-    /// The token of the next page.
-    pub(crate) continue_token: Option<String>,
-    /// How many lie behind this page; only without selectors.
-    pub(crate) remaining: Option<usize>,
-}
-
-/// The parameters of a watch.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct WatchOptions {
-    pub(crate) selectors: Selectors,
-    /// As sent.
-    pub(crate) resource_version: Option<String>,
-    /// As sent.
-    pub(crate) resource_version_match: Option<String>,
-    /// `allowWatchBookmarks`
-    pub(crate) bookmarks: bool,
-    /// `sendInitialEvents`
-    pub(crate) send_initial_events: Option<bool>,
-    /// The watch ends cleanly after so long.
-    pub(crate) timeout: Option<std::time::Duration>,
-}
-
-/// One event of a watch.
-#[derive(Clone, Debug)]
-pub(crate) enum WatchEvent {
-    /// `ADDED`, `MODIFIED` or `DELETED`, with the object (its `resourceVersion` is the event's).
-    Object(&'static str, Arc<Value>),
-    /// `BOOKMARK`; true when it ends the initial events.
-    Bookmark(Revision, bool),
-    /// `ERROR`; the stream ends after it.
-    Error(Arc<ApiError>),
-}
-
-/// Events in batches; the stream ends at the timeout, after an error, or when the server stops.
-pub(crate) type WatchStream = Pin<Box<dyn Stream<Item = Vec<WatchEvent>> + Send>>;
+use crate::{Clock, catalogue::Catalogue};
 
 /// The objects behind the API.
 ///
@@ -194,12 +72,32 @@ pub(crate) type WatchStream = Pin<Box<dyn Stream<Item = Vec<WatchEvent>> + Send>
 /// async fn patch(&self, scope: &Scope, name: &str, part: Part, patch: Patch, options: &WriteOptions) -> Result<Written, ApiError>
 /// async fn delete(&self, scope: &Scope, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError>
 /// async fn delete_collection(&self, scope: &Scope, list: ListOptions, options: &DeleteOptions) -> Result<List, ApiError>
+///
+/// async fn cached_list(&self, resource: &Arc<Resource>) -> Result<Arc<Vec<Arc<Value>>>, ApiError>
 /// ```
+///
+/// Life: [`new`](Self::new), then [`open`](Self::open) before the first request, then [`spawn_tasks`](Self::spawn_tasks).
 pub(crate) struct Registry {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Clock,
+    admission: Vec<Arc<dyn Admission>>,
+    codec: codec::Codec,
+    cached_lists: cached_list::CachedLists,
+    definitions: tokio::sync::Mutex<crate::catalogue::Definitions>,
 }
 
-#[expect(dead_code, reason = "named in the sketch above until the operations use it")]
-type Raw = Bytes;
+impl Registry {
+    /// A registry over a store; it knows only the built-in kinds until it is [opened](Self::open).
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, admission: Vec<Arc<dyn Admission>>) -> Self {
+        Self {
+            store,
+            catalogue: Arc::new(Catalogue::new()),
+            clock,
+            admission,
+            codec: codec::Codec::default(),
+            cached_lists: cached_list::CachedLists::default(),
+            definitions: tokio::sync::Mutex::default(),
+        }
+    }
+}

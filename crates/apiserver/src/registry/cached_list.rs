@@ -1,0 +1,84 @@
+//! Whole small collections, for those who read them at every request: roles and their bindings.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use essaim_store::Revision;
+use serde_json::Value;
+
+use super::{ListOptions, Registry, Scope, tasks::News};
+use crate::{ApiError, catalogue::Resource};
+
+/// When each resource last changed, and lists made since. A std mutex: it is held for a lookup.
+#[derive(Default)]
+pub(super) struct CachedLists {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By storage prefix.
+    changed: HashMap<String, Revision>,
+    /// By identity of the resource.
+    lists: HashMap<u64, (Revision, Arc<Vec<Arc<Value>>>)>,
+}
+
+impl CachedLists {
+    /// Notes a change; it counts for the next reader.
+    pub(super) fn touched(&self, key: &str, revision: Revision) {
+        let Some(prefix) = storage_prefix(key) else { return };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.changed.get_mut(prefix) {
+            Some(changed) => *changed = revision.max(*changed),
+            None => drop(state.changed.insert(prefix.to_owned(), revision)),
+        }
+    }
+
+    fn current(&self, resource: &Resource) -> Option<Arc<Vec<Arc<Value>>>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = state.changed.get(&resource.storage_prefix).copied().unwrap_or_default();
+        state.lists.get(&resource.identity).filter(|(revision, _)| *revision >= changed).map(|(_, list)| list.clone())
+    }
+
+    fn keep(&self, resource: &Resource, revision: Revision, list: &Arc<Vec<Arc<Value>>>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = state.lists.entry(resource.identity).or_default();
+        if newest.0 <= revision {
+            *newest = (revision, list.clone());
+        }
+    }
+}
+
+/// `/registry/<group>/<plural>/` of a key.
+fn storage_prefix(key: &str) -> Option<&str> {
+    let (end, _) = key.match_indices('/').nth(3)?;
+    Some(&key[..=end])
+}
+
+impl Registry {
+    /// All objects of a resource in all namespaces, parsed. Sees every write that this process has answered, and those of
+    /// other processes as soon as their watch events arrive.
+    pub(crate) async fn cached_list(&self, resource: &Arc<Resource>) -> Result<Arc<Vec<Arc<Value>>>, ApiError> {
+        if let Some(list) = self.cached_lists.current(resource) {
+            return Ok(list);
+        }
+        let scope = Scope { resource: resource.clone(), namespace: None };
+        let list = self.list(&scope, ListOptions::default()).await?;
+        let objects = Arc::new(list.items);
+        self.cached_lists.keep(resource, list.revision, &objects);
+        Ok(objects)
+    }
+
+    /// Notes the changes that other processes make. Ends with the store.
+    pub(super) async fn note_changes(self: Arc<Self>) {
+        let mut follower = self.follow("/registry/");
+        while let Some(news) = follower.next().await {
+            match news {
+                News::All(records) => records.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.modified)),
+                News::Changes(changes) => changes.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.revision)),
+            }
+        }
+    }
+}

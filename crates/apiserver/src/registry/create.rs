@@ -1,0 +1,168 @@
+//! New objects.
+
+use essaim_store::{Key, Mutation, Precondition};
+use serde_json::Value;
+
+use super::{
+    Document, Operation, Part, Registry, Scope, WriteOptions, Written, codec,
+    commit::Failure,
+    decode, limits, managers, metadata,
+    names::generate,
+    object::{is_deleting, meta, set_meta},
+    strategy,
+};
+use crate::{ApiError, error::Cause};
+
+/// How often a generated name is drawn again, or a write looked at again when something moved below it.
+const ATTEMPTS: usize = 8;
+
+/// An object on its way to be created.
+pub(super) struct Draft {
+    pub(super) object: Value,
+    /// For the answer.
+    pub(super) warnings: Vec<String>,
+    /// `managedFields` are settled, as server-side apply does.
+    pub(super) owned: bool,
+}
+
+impl Registry {
+    /// Makes an object.
+    pub(crate) async fn create(&self, scope: &Scope, body: Document, options: &WriteOptions) -> Result<Written, ApiError> {
+        managers::check_name(&options.field_manager)?;
+        let mut incoming = decode::body(body, &scope.resource)?;
+        decode::check_namespace(&mut incoming.object, scope)?;
+        if !meta(&incoming.object, "resourceVersion").is_empty() {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let warnings = decode::judge(incoming.complaints, options.field_validation)?;
+        self.create_draft(scope, Draft { object: incoming.object, warnings, owned: false }, options).await
+    }
+
+    /// Makes an object that was read and found well-formed.
+    pub(super) async fn create_draft(&self, scope: &Scope, draft: Draft, options: &WriteOptions) -> Result<Written, ApiError> {
+        let mut scope = scope.clone();
+        let generated = meta(&draft.object, "name").is_empty() && !meta(&draft.object, "generateName").is_empty();
+        let mut object = draft.object;
+        let mut taken = String::new();
+        for _ in 0..ATTEMPTS {
+            if generated {
+                let name = generate(meta(&object, "generateName")).map_err(|error| ApiError::internal(error.to_string()))?;
+                set_meta(&mut object, "name", name);
+            }
+            let name = meta(&object, "name").to_owned();
+            let key = codec::key(&scope.resource, scope.namespace.as_deref(), &name);
+            match self.create_once(&scope, &key, object.clone(), draft.owned, options).await {
+                Ok(mut written) => {
+                    written.warnings.splice(..0, draft.warnings);
+                    return self.settled(&scope, written, options.dry_run).await;
+                }
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Lost(lost)) if lost == key && !generated => return Err(scope.already_exists(&name)),
+                Err(Failure::Lost(lost)) if lost == key => taken = name,
+                Err(Failure::Lost(lost)) => scope = self.renewed(scope, &lost).await?,
+            }
+        }
+        Err(if taken.is_empty() { ApiError::too_many_requests() } else { scope.already_exists(&taken) })
+    }
+
+    async fn create_once(
+        &self,
+        scope: &Scope,
+        key: &Key,
+        mut object: Value,
+        owned: bool,
+        options: &WriteOptions,
+    ) -> Result<Written, Failure> {
+        let (resource, now) = (&scope.resource, (self.clock)());
+        let mut preconditions = vec![Precondition::Absent(key.clone())];
+        preconditions.extend(self.place(scope, meta(&object, "name")).await?);
+
+        metadata::set_on_create(&mut object, now, strategy::counts_generations(resource));
+        let mut object = strategy::prepare_create(object, resource)?;
+        object = self.admit(scope, Part::Main, Operation::Create, object, None, options.dry_run)?;
+        let mut errors = metadata::validate(&object, strategy::name_rule(resource));
+        errors.extend(strategy::validate(&object, None, resource));
+        errors.extend(resource.schema.validate(&object, None));
+        scope.refuse(meta(&object, "name"), &errors)?;
+        if !owned {
+            object = managers::record(resource, Part::Main, options, None, &object, &metadata::seconds(now))?;
+        }
+        let bytes = codec::encode(&object, resource);
+        limits::check_size(bytes.len())?;
+
+        if options.dry_run {
+            if self.fetch(key).await?.is_some() {
+                return Err(Failure::Lost(key.clone()));
+            }
+            return Ok(Written { object: object.into(), created: true, warnings: Vec::new() });
+        }
+        let size = bytes.len();
+        let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes)).await?;
+        Ok(Written { object: self.codec.written(key, size, object, revision, resource), created: true, warnings: Vec::new() })
+    }
+
+    /// What must stay as it is around a new object: its namespace and its definition.
+    async fn place(&self, scope: &Scope, name: &str) -> Result<Vec<Precondition>, ApiError> {
+        let mut preconditions: Vec<_> = scope.definition_precondition().into_iter().collect();
+        if scope.resource.definition.as_ref().is_some_and(|definition| definition.terminating) {
+            let message = "create not allowed while custom resource definition is terminating";
+            return Err(ApiError::new(405, "MethodNotAllowed", message));
+        }
+        let Some(namespace) = scope.namespace.as_deref().filter(|_| scope.resource.namespaced) else {
+            return Ok(preconditions);
+        };
+        let namespaces = self.namespaces_resource()?;
+        let key = codec::key(&namespaces, None, namespace);
+        let record = self.fetch(&key).await?.ok_or_else(|| ApiError::not_found("", "namespaces", namespace))?;
+        if is_deleting(&*self.codec.present(&record, &namespaces)?) {
+            return Err(scope.terminating(name, namespace));
+        }
+        preconditions.push(Precondition::ModifiedAt(key, record.modified));
+        Ok(preconditions)
+    }
+}
+
+impl Scope {
+    /// The schema with which the object was checked must be the current one.
+    pub(super) fn definition_precondition(&self) -> Option<Precondition> {
+        let definition = self.resource.definition.as_ref()?;
+        Some(Precondition::ModifiedAt(definition.key.clone(), definition.revision))
+    }
+
+    /// 422 with every error, unless there is none.
+    pub(super) fn refuse(&self, name: &str, errors: &[essaim_schema::FieldError]) -> Result<(), ApiError> {
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let causes = errors.iter().map(|error| Cause {
+            reason: error.reason.as_str().into(),
+            message: error.message(),
+            field: if error.path.is_empty() { "<nil>".into() } else { error.path.clone() },
+        });
+        Err(ApiError::invalid(&self.resource.group, &self.resource.kind, name, causes.collect()))
+    }
+
+    fn already_exists(&self, name: &str) -> ApiError {
+        ApiError::already_exists(&self.resource.group, &self.resource.plural, name)
+    }
+
+    /// 403 in the words that clients look for: a controller must not take it for a lack of rights.
+    fn terminating(&self, name: &str, namespace: &str) -> ApiError {
+        let resource = &self.resource;
+        let detail = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let mut error = forbidden(resource, name, &detail);
+        error.causes.push(Cause {
+            reason: "NamespaceTerminating".into(),
+            message: format!("namespace {namespace} is being terminated"),
+            field: "metadata.namespace".into(),
+        });
+        error
+    }
+}
+
+/// 403 about one object.
+pub(super) fn forbidden(resource: &crate::catalogue::Resource, name: &str, detail: &str) -> ApiError {
+    let group = &resource.group;
+    let qualified = if group.is_empty() { resource.plural.clone() } else { format!("{}.{group}", resource.plural) };
+    ApiError::forbidden(format!("{qualified} {name:?} is forbidden: {detail}")).about(group, &resource.plural, name)
+}

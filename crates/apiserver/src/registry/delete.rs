@@ -1,0 +1,143 @@
+//! Deletions: at once, or marked and left to whoever put finalizers on the object.
+
+use std::sync::Arc;
+
+use essaim_store::{Mutation, Precondition, Record};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+
+use super::{
+    DeleteOptions, Deleted, List, ListOptions, Operation, Part, Registry, Scope, codec,
+    commit::Failure,
+    create::forbidden,
+    metadata,
+    namespaces::is_permanent,
+    object::{FOREGROUND, ORPHAN, finalizers, is_deleting, meta, set_finalizers},
+    strategy,
+    update::is_finished,
+};
+use crate::{
+    ApiError,
+    catalogue::{EXTENSIONS_GROUP, Resource},
+};
+
+/// Holds a definition until its objects are gone.
+pub(super) const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+/// How often a deletion that names no revision looks again when somebody else was faster.
+const ATTEMPTS: usize = 10;
+/// Deletions of a collection under way at once.
+const PARALLEL: usize = 16;
+
+impl Registry {
+    /// Deletes an object, or marks it as being deleted. Doing it again changes nothing.
+    pub(crate) async fn delete(&self, scope: &Scope, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+        let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
+        for _ in 0..ATTEMPTS {
+            let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
+            match self.delete_once(scope, name, &record, options).await {
+                Ok(deleted) => {
+                    if is_definition(&scope.resource) && !options.dry_run {
+                        self.settle_definitions().await?;
+                    }
+                    return Ok(deleted);
+                }
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Lost(_)) => {}
+            }
+        }
+        Err(scope.conflict(name))
+    }
+
+    async fn delete_once(&self, scope: &Scope, name: &str, record: &Record, options: &DeleteOptions) -> Result<Deleted, Failure> {
+        let resource = &scope.resource;
+        let live = self.codec.present(record, resource)?;
+        check_preconditions(scope, &live, options)?;
+        if is_permanent(resource, name) {
+            return Err(forbidden(resource, name, "this namespace may not be deleted").into());
+        }
+        self.admit(scope, Part::Main, Operation::Delete, Value::clone(&live), Some(&live), options.dry_run)?;
+
+        let mut object = Value::clone(&live);
+        let now = (self.clock)();
+        let wanted = remaining_finalizers(&live, resource, options.propagation_policy.as_deref());
+        set_finalizers(&mut object, &wanted);
+        metadata::mark_deleted(&mut object, now);
+        strategy::mark_deleted(&mut object, resource, &metadata::seconds(now));
+
+        let precondition = vec![Precondition::ModifiedAt(record.key.clone(), record.modified)];
+        if is_finished(&object) {
+            if !options.dry_run {
+                self.commit_one(precondition, Mutation::Delete(record.key.clone())).await?;
+            }
+            return Ok(Deleted::Gone(success(&live, resource)));
+        }
+        if object == *live || options.dry_run {
+            return Ok(Deleted::Pending(Arc::new(object)));
+        }
+        let bytes = codec::encode(&object, resource);
+        let size = bytes.len();
+        let revision = self.commit_one(precondition, Mutation::Put(record.key.clone(), bytes)).await?;
+        Ok(Deleted::Pending(self.codec.written(&record.key, size, object, revision, resource)))
+    }
+
+    /// Deletes what a list finds; what vanished meanwhile counts as deleted. Gives what was found.
+    pub(crate) async fn delete_collection(&self, scope: &Scope, list: ListOptions, options: &DeleteOptions) -> Result<List, ApiError> {
+        let list = self.list(scope, list).await?;
+        let targets: Vec<(String, String)> = list.items.iter().map(|one| (meta(one, "namespace").into(), meta(one, "name").into())).collect();
+        let deletions = stream::iter(targets).map(|(namespace, name)| async move {
+            let scope = Scope { resource: scope.resource.clone(), namespace: Some(namespace).filter(|one| !one.is_empty()) };
+            match self.delete(&scope, &name, options).await {
+                Err(error) if error.code == 404 => Ok(()),
+                answer => answer.map(drop),
+            }
+        });
+        deletions.buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        Ok(list)
+    }
+}
+
+fn is_definition(resource: &Resource) -> bool {
+    resource.is(EXTENSIONS_GROUP, "customresourcedefinitions")
+}
+
+/// The finalizers after the request: the policy decides about the two of the garbage collector.
+fn remaining_finalizers<'a>(live: &'a Value, resource: &Resource, policy: Option<&str>) -> Vec<&'a str> {
+    let mut remaining = finalizers(live);
+    if let Some(policy) = policy {
+        remaining.retain(|one| ![ORPHAN, FOREGROUND].contains(one));
+        match policy {
+            "Orphan" => remaining.push(ORPHAN),
+            "Foreground" => remaining.push(FOREGROUND),
+            _ => {}
+        }
+    }
+    if is_definition(resource) && !is_deleting(live) && !remaining.contains(&CLEANUP_FINALIZER) {
+        remaining.push(CLEANUP_FINALIZER);
+    }
+    remaining
+}
+
+fn check_preconditions(scope: &Scope, live: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
+    let name = meta(live, "name");
+    if let Some(wanted) = options.uid.as_deref().filter(|uid| *uid != meta(live, "uid")) {
+        return Err(scope.other_uid(name, wanted, meta(live, "uid")));
+    }
+    let found = meta(live, "resourceVersion");
+    match options.resource_version.as_deref() {
+        Some(wanted) if wanted != found => {
+            let detail =
+                format!("Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {found}");
+            Err(ApiError::conflict(&scope.resource.group, &scope.resource.plural, name, &detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The answer when the object is gone; clients tell by the uid whether it was made again.
+fn success(live: &Value, resource: &Resource) -> Value {
+    let mut details = json!({"name": meta(live, "name"), "kind": resource.plural, "uid": meta(live, "uid")});
+    if !resource.group.is_empty() {
+        details["group"] = resource.group.as_str().into();
+    }
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}

@@ -1,0 +1,83 @@
+//! Events fade: an hour after its last change an event is removed, and earlier when there are too many.
+//!
+//! The time of a change is when this task saw it, so that a clock in an event cannot keep it for ever; after a start it is
+//! the time that the event names.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use essaim_store::{ChangeKind, Key, Mutation, Precondition, Record, Revision};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{Registry, commit::Failure, tasks::News};
+
+const PREFIX: &str = "/registry/core/events/";
+const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// More events than this are not kept, however young.
+const MOST: usize = 50_000;
+
+/// One state of an event and when it was new.
+struct Dated {
+    key: Key,
+    revision: Revision,
+    since: Timestamp,
+}
+
+impl Registry {
+    /// Removes old events. Ends with the store.
+    pub(super) async fn expire_events(self: Arc<Self>) {
+        let mut follower = self.follow(PREFIX);
+        let mut oldest_first = VecDeque::new();
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                news = follower.next() => match news {
+                    None => return,
+                    Some(News::All(records)) => oldest_first = dated(&records, (self.clock)()),
+                    Some(News::Changes(changes)) => {
+                        let since = (self.clock)();
+                        let lasting = changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
+                        oldest_first.extend(lasting.map(|one| Dated { key: one.key.clone(), revision: one.revision, since }));
+                    }
+                },
+                _ = sweep.tick() => self.remove_expired(&mut oldest_first).await,
+            }
+        }
+    }
+
+    async fn remove_expired(&self, oldest_first: &mut VecDeque<Dated>) {
+        let limit = (self.clock)().saturating_sub(LIFETIME).unwrap_or(Timestamp::MIN);
+        // An event that changed since stands further back once more; the precondition keeps it here.
+        while oldest_first.front().is_some_and(|one| one.since <= limit) || oldest_first.len() > MOST {
+            let Some(Dated { key, revision, since }) = oldest_first.pop_front() else { return };
+            let precondition = Precondition::ModifiedAt(key.clone(), revision);
+            if let Err(Failure::Refused(error)) = self.commit_one(vec![precondition], Mutation::Delete(key.clone())).await {
+                tracing::warn!(%error, "cannot remove an old event");
+                oldest_first.push_front(Dated { key, revision, since });
+                return;
+            }
+        }
+    }
+}
+
+/// What a start finds, by the latest time that each event names; the future counts as now.
+fn dated(records: &[Record], now: Timestamp) -> VecDeque<Dated> {
+    let mut ordered: BTreeMap<(Timestamp, Revision), &Record> = BTreeMap::new();
+    for record in records {
+        ordered.insert((named_time(&record.value).unwrap_or(now).min(now), record.modified), record);
+    }
+    let dated = ordered.into_iter().map(|((since, revision), record)| Dated { key: record.key.clone(), revision, since });
+    dated.collect()
+}
+
+fn named_time(bytes: &[u8]) -> Option<Timestamp> {
+    let event: Value = serde_json::from_slice(bytes).ok()?;
+    let paths = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
+    paths.iter().filter_map(|path| event.pointer(path)?.as_str()?.parse().ok()).max()
+}

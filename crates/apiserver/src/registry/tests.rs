@@ -1,0 +1,1 @@
+//! Behaviour of the registry over a real store, with a toy kind.

@@ -1,0 +1,225 @@
+//! Changes of objects that stand there.
+//!
+//! One loop serves updates, patches and scale: look at what stands there, make the proposal, check it, commit it under
+//! the condition that nothing changed meanwhile. A client that named a revision loses with 409, another one goes round again.
+
+use std::sync::Arc;
+
+use essaim_store::{Key, Mutation, Precondition, Record};
+use serde_json::Value;
+
+use super::{
+    Document, Operation, Part, Registry, Scope, WriteOptions, Written, codec,
+    commit::Failure,
+    decode, limits, managers,
+    metadata,
+    object::{copy_top, finalizers, is_deleting, meta, spec_finalizers},
+    scale, strategy,
+};
+use crate::{ApiError, error::Cause};
+
+/// How often a write that names no revision looks again when somebody else was faster.
+const ATTEMPTS: usize = 5;
+
+/// What a client wants to stand there.
+pub(super) struct Proposal {
+    pub(super) object: Value,
+    pub(super) warnings: Vec<String>,
+    /// `managedFields` are settled, as server-side apply does.
+    pub(super) owned: bool,
+}
+
+/// What stands there: the record, and what clients see of it.
+struct Standing {
+    record: Record,
+    live: Arc<Value>,
+}
+
+impl Registry {
+    /// Replaces an object, its status or its scale.
+    pub(crate) async fn update(
+        &self,
+        scope: &Scope,
+        name: &str,
+        part: Part,
+        body: Document,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
+        managers::check_name(&options.field_manager)?;
+        if part == Part::Scale {
+            return self.update_scale(scope, name, &body.value, options).await;
+        }
+        let mut incoming = decode::body(body, &scope.resource)?;
+        decode::check_name(&mut incoming.object, name)?;
+        decode::check_namespace(&mut incoming.object, scope)?;
+        let warnings = decode::judge(incoming.complaints, options.field_validation)?;
+        if meta(&incoming.object, "resourceVersion").is_empty() && !strategy::unconditional_update(&scope.resource) {
+            return Err(scope.revision_required(name));
+        }
+        self.modify(scope, name, part, options, |_, _| {
+            Ok(Proposal { object: incoming.object.clone(), warnings: warnings.clone(), owned: false })
+        })
+        .await
+    }
+
+    /// Replaces the numbers of an object's scale.
+    async fn update_scale(&self, scope: &Scope, name: &str, body: &Value, options: &WriteOptions) -> Result<Written, ApiError> {
+        let written = self.modify(scope, name, Part::Scale, options, |scope, live| {
+            let object = scale::into_object(live, body, &scope.resource)?;
+            Ok(Proposal { object, warnings: Vec::new(), owned: false })
+        });
+        let written = written.await?;
+        Ok(Written { object: scale::of(&written.object, &scope.resource)?.into(), ..written })
+    }
+
+    /// Changes an object to what `propose` makes of it, which may be asked several times.
+    pub(super) async fn modify(
+        &self,
+        scope: &Scope,
+        name: &str,
+        part: Part,
+        options: &WriteOptions,
+        propose: impl Fn(&Scope, &Value) -> Result<Proposal, ApiError> + Send + Sync,
+    ) -> Result<Written, ApiError> {
+        let mut scope = scope.clone();
+        let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
+        for _ in 0..ATTEMPTS {
+            let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
+            let live = self.codec.present(&record, &scope.resource)?;
+            let proposal = propose(&scope, &live)?;
+            match self.modify_once(&scope, &key, part, options, &Standing { record, live }, proposal).await {
+                Ok(written) => return self.settled(&scope, written, options.dry_run).await,
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Lost(lost)) if lost == key => {}
+                Err(Failure::Lost(lost)) => scope = self.renewed(scope, &lost).await?,
+            }
+        }
+        Err(scope.conflict(name))
+    }
+
+    async fn modify_once(
+        &self,
+        scope: &Scope,
+        key: &Key,
+        part: Part,
+        options: &WriteOptions,
+        standing: &Standing,
+        proposal: Proposal,
+    ) -> Result<Written, Failure> {
+        let Standing { record, live } = standing;
+        let Proposal { object, warnings, owned } = proposal;
+        check_preconditions(scope, &object, live)?;
+        let object = self.checked(scope, part, options, object, live, owned)?;
+        let resource = &scope.resource;
+        if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
+            return Ok(Written { object: live.clone(), created: false, warnings });
+        }
+        let bytes = codec::encode(&object, resource);
+        limits::check_size(bytes.len())?;
+        if options.dry_run {
+            return Ok(Written { object: object.into(), created: false, warnings });
+        }
+        let mut preconditions = vec![Precondition::ModifiedAt(key.clone(), record.modified)];
+        preconditions.extend(scope.definition_precondition());
+        let size = bytes.len();
+        let object = if is_finished(&object) {
+            let revision = self.commit_one(preconditions, Mutation::Delete(key.clone())).await?;
+            let mut object = object;
+            super::object::set_meta(&mut object, "resourceVersion", revision.to_string());
+            object.into()
+        } else {
+            let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes)).await?;
+            self.codec.written(key, size, object, revision, resource)
+        };
+        Ok(Written { object, created: false, warnings })
+    }
+
+    /// The object to store: only what this part may write, completed, admitted, valid, with its owners.
+    fn checked(
+        &self,
+        scope: &Scope,
+        part: Part,
+        options: &WriteOptions,
+        object: Value,
+        live: &Value,
+        owned: bool,
+    ) -> Result<Value, ApiError> {
+        let (resource, now) = (&scope.resource, (self.clock)());
+        let mut object = match part {
+            Part::Status => only_status(&object, live),
+            Part::Main | Part::Scale => object,
+        };
+        metadata::set_on_update(&mut object, live);
+        if part != Part::Status {
+            if resource.has_status {
+                copy_top(&mut object, "status", live);
+            }
+            object = strategy::prepare_update(object, live, resource)?;
+        }
+        object = self.admit(scope, part, Operation::Update, object, Some(live), options.dry_run)?;
+        if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status) {
+            metadata::next_generation(&mut object, live);
+        }
+        let mut errors = metadata::validate_update(&object, live);
+        errors.extend(metadata::validate(&object, strategy::name_rule(resource)));
+        errors.extend(strategy::validate(&object, Some(live), resource));
+        errors.extend(resource.schema.validate(&object, Some(live)));
+        scope.refuse(meta(live, "name"), &errors)?;
+        if owned {
+            return Ok(object);
+        }
+        managers::record(resource, part, options, Some(live), &object, &metadata::seconds(now))
+    }
+}
+
+/// The standing object with the status of another one; its owners too, which server-side apply has settled.
+fn only_status(object: &Value, live: &Value) -> Value {
+    let mut new = live.clone();
+    copy_top(&mut new, "status", object);
+    super::object::copy_meta(&mut new, "managedFields", object);
+    new
+}
+
+/// The revision and uid that a client named must be those that stand there.
+fn check_preconditions(scope: &Scope, object: &Value, live: &Value) -> Result<(), ApiError> {
+    let name = meta(live, "name");
+    match meta(object, "resourceVersion") {
+        "" | "0" => {}
+        given if given != meta(live, "resourceVersion") => return Err(scope.conflict(name)),
+        _ => {}
+    }
+    match meta(object, "uid") {
+        "" => Ok(()),
+        given if given != meta(live, "uid") => Err(scope.other_uid(name, given, meta(live, "uid"))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an object that is being deleted has nothing left to wait for.
+pub(super) fn is_finished(object: &Value) -> bool {
+    is_deleting(object) && finalizers(object).is_empty() && spec_finalizers(object).is_empty()
+}
+
+/// Whether the bytes are in today's storage version: else even an unchanged object is written, which migrates it.
+fn is_current(record: &Record, resource: &crate::catalogue::Resource) -> bool {
+    let start = format!("{{\"apiVersion\":{:?}", resource.storage_api_version);
+    record.value.starts_with(start.as_bytes())
+        || codec::decode_stored(record).is_ok_and(|stored| super::object::top(&stored, "apiVersion") == resource.storage_api_version)
+}
+
+impl Scope {
+    fn revision_required(&self, name: &str) -> ApiError {
+        let cause = Cause {
+            reason: "FieldValueInvalid".into(),
+            message: "Invalid value: 0x0: must be specified for an update".into(),
+            field: "metadata.resourceVersion".into(),
+        };
+        ApiError::invalid(&self.resource.group, &self.resource.kind, name, vec![cause])
+    }
+
+    /// 409 for an object that was deleted and made again.
+    pub(super) fn other_uid(&self, name: &str, wanted: &str, found: &str) -> ApiError {
+        let detail = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+        ApiError::conflict(&self.resource.group, &self.resource.plural, name, &detail)
+    }
+}

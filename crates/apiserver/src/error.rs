@@ -37,13 +37,13 @@ pub struct ApiError {
     /// A sentence for the client.
     pub message: String,
     /// What it is about, if a particular object.
-    pub subject: Option<Subject>,
+    pub subject: Option<Box<Subject>>,
     /// The reasons, for `Invalid` and for conflicts of field managers.
     pub causes: Vec<Cause>,
     /// When to try again.
     pub retry_after_seconds: Option<u32>,
     /// `metadata.continue` of the Status: a token that goes on after a compacted page.
-    pub continue_token: Option<String>,
+    pub continue_token: Option<Box<str>>,
     /// The internal cause, for the log only.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -140,7 +140,7 @@ impl ApiError {
     /// Names the object that the failure is about.
     #[must_use]
     pub fn about(mut self, group: &str, kind: &str, name: &str) -> Self {
-        self.subject = Some(Subject { group: group.into(), kind: kind.into(), name: name.into() });
+        self.subject = Some(Box::new(Subject { group: group.into(), kind: kind.into(), name: name.into() }));
         self
     }
 
@@ -170,7 +170,7 @@ impl ApiError {
             status["details"] = Value::Object(details);
         }
         if let Some(token) = &self.continue_token {
-            status["metadata"]["continue"] = token.as_str().into();
+            status["metadata"]["continue"] = (**token).into();
         }
         status
     }

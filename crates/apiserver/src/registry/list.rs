@@ -142,7 +142,7 @@ fn page_error(error: Error, moment: Moment) -> ApiError {
                  Continuing with the provided token results in an inconsistent list - objects that were created, modified, or \
                  deleted between the time the first chunk was returned and now may show up in the list.",
             );
-            error.continue_token = Some(token.inconsistent().encode());
+            error.continue_token = Some(token.inconsistent().encode().into());
             error
         }
         (Error::Compacted { .. }, _) => ApiError::expired("The resourceVersion for the provided list is too old."),

@@ -68,25 +68,14 @@ fn check(applied: &Value, ctx: &ApplyContext<'_>) -> Result<()> {
     if object::managed_fields(applied).is_some() {
         return Err(Error::ManagedFieldsInPatch);
     }
-    let version = applied
-        .get("apiVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let version = applied.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
     if version != ctx.api_version {
-        return Err(Error::VersionMismatch {
-            patch: version.to_owned(),
-            expected: ctx.api_version.to_owned(),
-        });
+        return Err(Error::VersionMismatch { patch: version.to_owned(), expected: ctx.api_version.to_owned() });
     }
     validate(ctx.schema.root(), applied)
 }
 
-fn attempt(
-    live: Option<&Value>,
-    applied: &Value,
-    ctx: &ApplyContext<'_>,
-    force: bool,
-) -> Result<Value> {
+fn attempt(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>, force: bool) -> Result<Value> {
     let scope = ctx.as_update();
     let (form, reset) = (ctx.schema.root(), scope.reset_set());
     let before = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
@@ -98,20 +87,19 @@ fn attempt(
 
     let merged = merge(form, &before, &wanted);
     let after = match &last {
-        Some(last) => prune(form, &merged, &last.fields, &kept_fields(&managed, &entry)),
+        Some(last) => {
+            let fields = last.fields.recursive_difference(&reset);
+            prune(form, &merged, &fields, &kept_fields(&managed, &entry))
+        }
         None => merged,
     };
-    let changes = compare(form, &before, &after).exclude(&reset);
+    let changes = compare(form, &before, &after);
     let conflicts = conflicts(&managed, &changes);
     if !force && !conflicts.is_empty() {
         return Err(Error::Conflicts(conflicts));
     }
     let managed = record::record_apply(managed, entry, last, &changes, ctx.now);
-    let mut stored = if changes.is_same() && live.is_some() {
-        before
-    } else {
-        after
-    };
+    let mut stored = if changes.is_same() && live.is_some() { before } else { after };
     object::set_managed_fields(&mut stored, managed.encode());
     Ok(stored)
 }
@@ -121,8 +109,7 @@ fn owners(live: Option<&Value>, scope: &UpdateContext<'_>) -> ManagedFields {
     let Some(live) = live else {
         return ManagedFields::default();
     };
-    let stored =
-        object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
+    let stored = object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
     match stored.filter(|managed| !managed.is_empty()) {
         Some(managed) => record::adapt(managed, scope),
         None => record::before_first_apply(&object::without_managed_fields(live), scope),
@@ -140,10 +127,7 @@ fn conflicts(managed: &ManagedFields, changes: &Comparison) -> Vec<Conflict> {
     let written = changes.written();
     let of = |owner: &Entry| {
         let paths = owner.fields.intersection(&written).paths();
-        paths
-            .into_iter()
-            .map(|path| Conflict::new(owner, path))
-            .collect::<Vec<_>>()
+        paths.into_iter().map(|path| Conflict::new(owner, path)).collect::<Vec<_>>()
     };
     let mut conflicts: Vec<_> = managed.entries().iter().flat_map(of).collect();
     conflicts.sort();

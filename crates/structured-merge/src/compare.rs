@@ -60,11 +60,10 @@ impl Walk {
     /// Compares what is at the current path. *Invariant*: at least one side is there.
     fn node(&mut self, form: &TypeRef, old: Option<&Value>, new: Option<&Value>) {
         let one_form = match (form.shape(old), form.shape(new)) {
-            (Some(Shape::Map(map)), Some(Shape::Map(_)) | None) | (None, Some(Shape::Map(map))) => {
-                Shape::Map(map)
+            (Some(Shape::Map(map)), Some(Shape::Map(_)) | None) | (None, Some(Shape::Map(map))) => Shape::Map(map),
+            (Some(Shape::List(list)), Some(Shape::List(_)) | None) | (None, Some(Shape::List(list))) => {
+                Shape::List(list)
             }
-            (Some(Shape::List(list)), Some(Shape::List(_)) | None)
-            | (None, Some(Shape::List(list))) => Shape::List(list),
             (Some(Shape::Leaf) | None, Some(Shape::Leaf) | None) => Shape::Leaf,
             (before, after) => {
                 self.found.modified.insert(&self.path);
@@ -91,11 +90,7 @@ impl Walk {
 
     fn fields(&mut self, map: &MapType, old: Option<&Value>, new: Option<&Value>) {
         let [old, new] = [old, new].map(|side| side.and_then(Value::as_object));
-        let names: BTreeSet<_> = old
-            .into_iter()
-            .chain(new)
-            .flat_map(|fields| fields.keys())
-            .collect();
+        let names: BTreeSet<_> = old.into_iter().chain(new).flat_map(|fields| fields.keys()).collect();
         for name in names {
             let [old, new] = [old, new].map(|side| side.and_then(|fields| fields.get(name)));
             self.descend(PathElement::field(name), |walk| {
@@ -120,8 +115,7 @@ impl Walk {
 
     /// Items that one element selects cannot be told apart, so that they count as one thing.
     fn duplicates(&mut self, old: &[&Value], new: &[&Value]) {
-        let same =
-            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| scalar::same(old, new));
+        let same = old.len() == new.len() && old.iter().zip(new).all(|(old, new)| scalar::same(old, new));
         let found = match (old, new) {
             _ if same => return,
             ([], _) => &mut self.found.added,

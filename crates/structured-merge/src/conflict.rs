@@ -24,22 +24,8 @@ pub struct Conflict {
 
 impl Conflict {
     pub(crate) fn new(owner: &Entry, path: Path) -> Self {
-        let Entry {
-            manager,
-            operation,
-            api_version,
-            subresource,
-            time,
-            fields: _,
-        } = owner.clone();
-        Self {
-            manager,
-            operation,
-            api_version,
-            subresource,
-            time,
-            path,
-        }
+        let Entry { manager, operation, api_version, subresource, time, fields: _ } = owner.clone();
+        Self { manager, operation, api_version, subresource, time, path }
     }
 
     /// The message of the status cause: `conflict with "mgr" using v1 at 2026-01-01T00:00:00Z`.
@@ -49,22 +35,10 @@ impl Conflict {
 
     fn owner(&self) -> String {
         let manager = format!("{:?}", self.manager);
-        let subresource = self
-            .subresource
-            .as_ref()
-            .map(|subresource| format!("with subresource {subresource:?}"));
-        let version =
-            (self.operation == Operation::Update).then(|| format!("using {}", self.api_version));
-        let time = self
-            .time
-            .as_ref()
-            .filter(|_| version.is_some())
-            .map(|time| format!("at {time}"));
-        [Some(manager), subresource, version, time]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" ")
+        let subresource = self.subresource.as_ref().map(|subresource| format!("with subresource {subresource:?}"));
+        let version = (self.operation == Operation::Update).then(|| format!("using {}", self.api_version));
+        let time = self.time.as_ref().filter(|_| version.is_some()).map(|time| format!("at {time}"));
+        [Some(manager), subresource, version, time].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -83,16 +57,8 @@ pub(crate) fn summary(conflicts: &[Conflict]) -> String {
     let mut lines = Vec::new();
     let same_owner = |left: &Conflict, right: &Conflict| left.owner() == right.owner();
     for group in conflicts.chunk_by(same_owner) {
-        lines.extend(
-            group
-                .first()
-                .map(|conflict| format!("conflicts with {}:", conflict.owner())),
-        );
+        lines.extend(group.first().map(|conflict| format!("conflicts with {}:", conflict.owner())));
         lines.extend(group.iter().map(|conflict| format!("- {}", conflict.path)));
     }
-    format!(
-        "Apply failed with {} conflicts: {}",
-        conflicts.len(),
-        lines.join("\n")
-    )
+    format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
 }

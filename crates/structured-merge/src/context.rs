@@ -47,40 +47,18 @@ pub struct ApplyContext<'a> {
 
 impl UpdateContext<'_> {
     pub(crate) fn reset_set(&self) -> FieldSet {
-        self.reset_fields
-            .iter()
-            .map(|field| Path::dotted(field))
-            .collect()
+        self.reset_fields.iter().map(|field| Path::dotted(field)).collect()
     }
 
     pub(crate) fn knows_version(&self, version: &str) -> bool {
-        self.known_versions.is_empty()
-            || version == self.api_version
-            || self.known_versions.contains(&version)
+        self.known_versions.is_empty() || version == self.api_version || self.known_versions.contains(&version)
     }
 }
 
 impl<'a> ApplyContext<'a> {
     /// The same circumstances for the part of the work that does not depend on how the write was meant.
     pub(crate) fn as_update(&self) -> UpdateContext<'a> {
-        let Self {
-            manager,
-            api_version,
-            subresource,
-            now,
-            force: _,
-            schema,
-            reset_fields,
-            known_versions,
-        } = *self;
-        UpdateContext {
-            manager,
-            api_version,
-            subresource,
-            now,
-            schema,
-            reset_fields,
-            known_versions,
-        }
+        let Self { manager, api_version, subresource, now, force: _, schema, reset_fields, known_versions } = *self;
+        UpdateContext { manager, api_version, subresource, now, schema, reset_fields, known_versions }
     }
 }

@@ -16,9 +16,7 @@ pub enum Error {
     #[error("metadata.managedFields must be nil")]
     ManagedFieldsInPatch,
     /// The patch is written in another API version than the request. HTTP 400.
-    #[error(
-        "Incorrect version specified in apply patch. Specified patch version: {patch}, expected: {expected}"
-    )]
+    #[error("Incorrect version specified in apply patch. Specified patch version: {patch}, expected: {expected}")]
     VersionMismatch {
         /// `apiVersion` of the patch, empty if it has none.
         patch: String,

@@ -39,12 +39,8 @@ impl FieldSet {
         let Some((last, parents)) = path.elements().split_last() else {
             return false;
         };
-        let parent = parents.iter().try_fold(self, |set, element| {
-            set.node(element).map(|node| &node.children)
-        });
-        parent
-            .and_then(|set| set.node(last))
-            .is_some_and(|node| node.member)
+        let parent = parents.iter().try_fold(self, |set, element| set.node(element).map(|node| &node.children));
+        parent.and_then(|set| set.node(last)).is_some_and(|node| node.member)
     }
 
     /// Adds a path; its parents do not become members. The empty path is ignored.
@@ -52,9 +48,8 @@ impl FieldSet {
         let Some((last, parents)) = path.elements().split_last() else {
             return;
         };
-        let parent = parents.iter().fold(self, |set, element| {
-            &mut set.nodes.entry(element.clone()).or_default().children
-        });
+        let parent =
+            parents.iter().fold(self, |set, element| &mut set.nodes.entry(element.clone()).or_default().children);
         parent.nodes.entry(last.clone()).or_default().member = true;
     }
 
@@ -97,10 +92,7 @@ impl FieldSet {
     pub fn intersection(&self, other: &Self) -> Self {
         self.filter_map(|element, node| {
             let theirs = other.node(element)?;
-            Some(Node {
-                member: node.member && theirs.member,
-                children: node.children.intersection(&theirs.children),
-            })
+            Some(Node { member: node.member && theirs.member, children: node.children.intersection(&theirs.children) })
         })
     }
 
@@ -111,10 +103,7 @@ impl FieldSet {
             let Some(theirs) = other.node(element) else {
                 return Some(node.clone());
             };
-            Some(Node {
-                member: node.member && !theirs.member,
-                children: node.children.difference(&theirs.children),
-            })
+            Some(Node { member: node.member && !theirs.member, children: node.children.difference(&theirs.children) })
         })
     }
 
@@ -128,10 +117,7 @@ impl FieldSet {
             if theirs.member {
                 return None;
             }
-            Some(Node {
-                member: node.member,
-                children: node.children.recursive_difference(&theirs.children),
-            })
+            Some(Node { member: node.member, children: node.children.recursive_difference(&theirs.children) })
         })
     }
 
@@ -139,22 +125,13 @@ impl FieldSet {
     #[must_use]
     pub fn leaves(&self) -> Self {
         self.filter_map(|_, node| {
-            Some(Node {
-                member: node.member && node.children.is_empty(),
-                children: node.children.leaves(),
-            })
+            Some(Node { member: node.member && node.children.is_empty(), children: node.children.leaves() })
         })
     }
 
     /// Rebuilds the set from what `keep` makes of its nodes.
-    pub(crate) fn filter_map(
-        &self,
-        mut keep: impl FnMut(&PathElement, &Node) -> Option<Node>,
-    ) -> Self {
-        let kept = self
-            .nodes
-            .iter()
-            .filter_map(|(element, node)| Some((element.clone(), keep(element, node)?)));
+    pub(crate) fn filter_map(&self, mut keep: impl FnMut(&PathElement, &Node) -> Option<Node>) -> Self {
+        let kept = self.nodes.iter().filter_map(|(element, node)| Some((element.clone(), keep(element, node)?)));
         kept.collect()
     }
 
@@ -182,12 +159,7 @@ impl FromIterator<Path> for FieldSet {
 /// Nodes that are empty are left out, which keeps the invariant.
 impl FromIterator<(PathElement, Node)> for FieldSet {
     fn from_iter<I: IntoIterator<Item = (PathElement, Node)>>(nodes: I) -> Self {
-        Self {
-            nodes: nodes
-                .into_iter()
-                .filter(|(_, node)| !node.is_empty())
-                .collect(),
-        }
+        Self { nodes: nodes.into_iter().filter(|(_, node)| !node.is_empty()).collect() }
     }
 }
 

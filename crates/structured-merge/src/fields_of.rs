@@ -32,8 +32,7 @@ fn collect_fields(map: &MapType, value: &Value, path: &mut Path, set: &mut Field
         path.descend(PathElement::field(name), |path| {
             collect(map.field(name), value, path, set);
             // Kubernetes leaves empty lists without owner. Then a second apply of one would change the object again.
-            let is_empty = value.as_object().is_some_and(Map::is_empty)
-                || value.as_array().is_some_and(Vec::is_empty);
+            let is_empty = value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
             if is_empty || !map.fields.contains_key(name) {
                 set.insert(path);
             }

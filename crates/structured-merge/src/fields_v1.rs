@@ -16,11 +16,7 @@ const SELF: &str = ".";
 impl FieldSet {
     /// The set as `FieldsV1`, elements in their order.
     pub fn to_fields_v1(&self) -> Value {
-        Value::Object(
-            self.nodes()
-                .map(|(element, node)| (element.encode(), encode(node)))
-                .collect(),
-        )
+        Value::Object(self.nodes().map(|(element, node)| (element.encode(), encode(node))).collect())
     }
 
     /// Reads `FieldsV1`.
@@ -34,18 +30,12 @@ fn encode(node: &Node) -> Value {
     if node.member && !node.children.is_empty() {
         encoded.insert(SELF.to_owned(), Value::Object(Map::new()));
     }
-    encoded.extend(
-        node.children
-            .nodes()
-            .map(|(element, node)| (element.encode(), encode(node))),
-    );
+    encoded.extend(node.children.nodes().map(|(element, node)| (element.encode(), encode(node))));
     Value::Object(encoded)
 }
 
 fn decode(fields: &Value, parent: &str, depth: usize) -> Result<FieldSet> {
-    let fields = fields.as_object().ok_or_else(|| Error::FieldsV1 {
-        entry: parent.to_owned(),
-    })?;
+    let fields = fields.as_object().ok_or_else(|| Error::FieldsV1 { entry: parent.to_owned() })?;
     let depth = depth.checked_sub(1).ok_or(Error::TooDeep)?;
     let entries = fields.iter().filter(|(entry, _)| *entry != SELF);
     entries

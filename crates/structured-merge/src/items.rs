@@ -23,11 +23,7 @@ impl<'v> Items<'v> {
         for item in value.and_then(Value::as_array).into_iter().flatten() {
             let element = element(list, item).ok();
             if let Some(element) = &element {
-                items
-                    .by_element
-                    .entry(element.clone())
-                    .or_default()
-                    .push(item);
+                items.by_element.entry(element.clone()).or_default().push(item);
             }
             items.order.push((element, item));
         }
@@ -58,22 +54,17 @@ pub(crate) fn element(list: &ListType, item: &Value) -> Result<PathElement, Stri
             .map(PathElement::Key),
         (ListKind::Map(_), _) => Err("an item of a keyed list must be a map".to_owned()),
         (ListKind::Set, Value::Null) => Err("an item of a set must not be null".to_owned()),
-        (ListKind::Set, _) => Scalar::new(item)
-            .map(PathElement::Value)
-            .ok_or_else(|| "an item of a set must be a scalar".to_owned()),
+        (ListKind::Set, _) => {
+            Scalar::new(item).map(PathElement::Value).ok_or_else(|| "an item of a set must be a scalar".to_owned())
+        }
         (ListKind::Atomic, _) => Err("the items of an atomic list are not told apart".to_owned()),
     }
 }
 
 fn key_value(key: &ListKey, item: &Value) -> Result<Scalar, String> {
     match (item.get(&key.name), &key.default) {
-        (Some(value), _) => {
-            Scalar::new(value).ok_or_else(|| format!("key field {:?} must be a scalar", key.name))
-        }
+        (Some(value), _) => Scalar::new(value).ok_or_else(|| format!("key field {:?} must be a scalar", key.name)),
         (None, Some(default)) => Ok(default.clone()),
-        (None, None) => Err(format!(
-            "the item omits key field {:?}, which has no default",
-            key.name
-        )),
+        (None, None) => Err(format!("the item omits key field {:?}, which has no default", key.name)),
     }
 }

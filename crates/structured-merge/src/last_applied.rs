@@ -17,19 +17,10 @@ const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
 /// The conflicts that the annotation does not excuse.
-pub(crate) fn unexcused(
-    conflicts: Vec<Conflict>,
-    live: Option<&Value>,
-    ctx: &ApplyContext<'_>,
-) -> Vec<Conflict> {
-    let excused = live
-        .filter(|_| ctx.manager == KUBECTL)
-        .and_then(|live| unchanged_since(live, ctx))
-        .unwrap_or_default();
-    conflicts
-        .into_iter()
-        .filter(|conflict| !excused.contains(&conflict.path))
-        .collect()
+pub(crate) fn unexcused(conflicts: Vec<Conflict>, live: Option<&Value>, ctx: &ApplyContext<'_>) -> Vec<Conflict> {
+    let excused =
+        live.filter(|_| ctx.manager == KUBECTL).and_then(|live| unchanged_since(live, ctx)).unwrap_or_default();
+    conflicts.into_iter().filter(|conflict| !excused.contains(&conflict.path)).collect()
 }
 
 /// The fields of the last client-side apply that still have its values.
@@ -37,19 +28,12 @@ fn unchanged_since(live: &Value, ctx: &ApplyContext<'_>) -> Option<FieldSet> {
     let last: Value = serde_json::from_str(annotation(live)?).ok()?;
     object::check(&last).ok()?;
     let form = ctx.schema.root();
-    if last.get("apiVersion").and_then(Value::as_str) != Some(ctx.api_version)
-        || validate(form, &last).is_err()
-    {
+    if last.get("apiVersion").and_then(Value::as_str) != Some(ctx.api_version) || validate(form, &last).is_err() {
         return None;
     }
     let changes = compare(form, &last, live);
     let fields = fields_of(form, &last);
-    Some(
-        fields
-            .difference(&changes.modified)
-            .difference(&changes.added)
-            .difference(&changes.removed),
-    )
+    Some(fields.difference(&changes.modified).difference(&changes.added).difference(&changes.removed))
 }
 
 /// Keeps the annotation in step with a server-side apply, for clients that still apply the old way.
@@ -62,10 +46,7 @@ pub(crate) fn sync(object: &mut Value, applied: &Value, ctx: &ApplyContext<'_>) 
         return;
     };
     annotations.insert(ANNOTATION.to_owned(), Value::from(text));
-    let bytes: usize = annotations
-        .iter()
-        .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
-        .sum();
+    let bytes: usize = annotations.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum();
     if bytes > MAX_ANNOTATIONS_BYTES {
         annotations.remove(ANNOTATION);
     }
@@ -80,16 +61,10 @@ fn without_annotation(applied: &Value) -> Value {
 }
 
 fn annotation(object: &Value) -> Option<&str> {
-    let text = object
-        .get("metadata")?
-        .get("annotations")?
-        .get(ANNOTATION)?
-        .as_str()?;
+    let text = object.get("metadata")?.get("annotations")?.get(ANNOTATION)?.as_str()?;
     (!text.is_empty()).then_some(text)
 }
 
 fn annotations_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
-    object::metadata_mut(object)?
-        .get_mut("annotations")?
-        .as_object_mut()
+    object::metadata_mut(object)?.get_mut("annotations")?.as_object_mut()
 }

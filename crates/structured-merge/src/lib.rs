@@ -1,7 +1,7 @@
 //! Server-side apply and field ownership over JSON objects, as Kubernetes defines them.
 //!
-//! An API server calls two functions. [`update`] is for an ordinary create, update or patch whose outcome is already
-//! known: it only brings `metadata.managedFields` up to date. [`apply`] is for an apply patch: it merges what a manager
+//! An API server calls two functions. [`update()`] is for an ordinary create, update or patch whose outcome is already
+//! known: it only brings `metadata.managedFields` up to date. [`apply()`] is for an apply patch: it merges what a manager
 //! wants with what is stored, removes what that manager wanted before and nobody wants now, and refuses when another
 //! manager wants something else.
 //!

@@ -59,13 +59,7 @@ impl Entry {
     }
 
     fn sort_key(&self) -> (Operation, Option<&str>, &str, &str, Option<&str>) {
-        (
-            self.operation,
-            self.time.as_deref(),
-            &self.manager,
-            &self.api_version,
-            self.subresource.as_deref(),
-        )
+        (self.operation, self.time.as_deref(), &self.manager, &self.api_version, self.subresource.as_deref())
     }
 
     fn encode(&self) -> Value {
@@ -87,13 +81,8 @@ impl Entry {
 
     fn decode(index: usize, entry: &Value) -> Result<Self> {
         let invalid = |message| Error::ManagedFields { index, message };
-        let text = |key: &str| {
-            entry
-                .get(key)
-                .and_then(Value::as_str)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
+        let text =
+            |key: &str| entry.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
         let operation = match text("operation").as_deref() {
             Some("Apply") => Operation::Apply,
             Some("Update") => Operation::Update,
@@ -106,8 +95,7 @@ impl Entry {
         Ok(Self {
             manager: text("manager").unwrap_or_default(),
             operation,
-            api_version: text("apiVersion")
-                .ok_or_else(|| invalid("apiVersion must not be empty"))?,
+            api_version: text("apiVersion").ok_or_else(|| invalid("apiVersion must not be empty"))?,
             time: text("time"),
             subresource: text("subresource"),
             fields: fields.map_or_else(|| Ok(FieldSet::default()), FieldSet::from_fields_v1)?,
@@ -151,10 +139,7 @@ impl ManagedFields {
 
     /// Removes the entry of an owner.
     pub(crate) fn take(&mut self, owner: &Entry) -> Option<Entry> {
-        let position = self
-            .entries
-            .iter()
-            .position(|entry| entry.same_owner(owner))?;
+        let position = self.entries.iter().position(|entry| entry.same_owner(owner))?;
         Some(self.entries.remove(position))
     }
 

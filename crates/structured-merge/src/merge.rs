@@ -31,33 +31,16 @@ fn merge_maps(map: &MapType, live: &Value, applied: &Value) -> Value {
 }
 
 fn merge_lists(list: &ListType, live: &Value, applied: &Value) -> Value {
-    let (live, applied) = (
-        Items::new(list, Some(live)),
-        Items::new(list, Some(applied)),
-    );
-    let wanted = || {
-        applied
-            .order
-            .iter()
-            .filter_map(|(element, item)| Some((element.as_ref()?, *item)))
-    };
-    let mut shared = wanted()
-        .map(|(element, _)| element)
-        .filter(|element| live.contains(Some(element)))
-        .peekable();
-    let mut waiting = live
-        .order
-        .iter()
-        .map(|(element, item)| (element.as_ref(), *item))
-        .peekable();
+    let (live, applied) = (Items::new(list, Some(live)), Items::new(list, Some(applied)));
+    let wanted = || applied.order.iter().filter_map(|(element, item)| Some((element.as_ref()?, *item)));
+    let mut shared = wanted().map(|(element, _)| element).filter(|element| live.contains(Some(element))).peekable();
+    let mut waiting = live.order.iter().map(|(element, item)| (element.as_ref(), *item)).peekable();
 
     let mut merged = Vec::new();
     for (element, item) in wanted() {
         // What stands in `live` before the next item that both have. Shared items on the way have another place in `applied`.
         let next = shared.peek().copied();
-        while let Some((candidate, passed)) =
-            waiting.next_if(|(candidate, _)| next.is_none() || *candidate != next)
-        {
+        while let Some((candidate, passed)) = waiting.next_if(|(candidate, _)| next.is_none() || *candidate != next) {
             if !applied.contains(candidate) {
                 merged.push(passed.clone());
             }
@@ -70,10 +53,6 @@ fn merge_lists(list: &ListType, live: &Value, applied: &Value) -> Value {
             _ => item.clone(),
         });
     }
-    merged.extend(
-        waiting
-            .filter(|(element, _)| !applied.contains(*element))
-            .map(|(_, item)| item.clone()),
-    );
+    merged.extend(waiting.filter(|(element, _)| !applied.contains(*element)).map(|(_, item)| item.clone()));
     Value::Array(merged)
 }

@@ -45,11 +45,7 @@ pub(crate) fn check(object: &Value) -> Result<()> {
     if !object.is_object() {
         return Err(Error::NotAnObject);
     }
-    if is_deeper(object, MAX_DEPTH) {
-        Err(Error::TooDeep)
-    } else {
-        Ok(())
-    }
+    if is_deeper(object, MAX_DEPTH) { Err(Error::TooDeep) } else { Ok(()) }
 }
 
 fn is_deeper(value: &Value, limit: usize) -> bool {
@@ -64,10 +60,7 @@ fn is_deeper(value: &Value, limit: usize) -> bool {
 }
 
 pub(crate) fn managed_fields(object: &Value) -> Option<&Value> {
-    object
-        .get("metadata")?
-        .get("managedFields")
-        .filter(|entries| !entries.is_null())
+    object.get("metadata")?.get("managedFields").filter(|entries| !entries.is_null())
 }
 
 /// Removes `metadata.managedFields`.
@@ -87,9 +80,7 @@ pub(crate) fn set_managed_fields(object: &mut Value, entries: Value) {
         return;
     }
     if let Some(fields) = object.as_object_mut() {
-        fields
-            .entry("metadata")
-            .or_insert_with(|| Value::Object(Map::new()));
+        fields.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     }
     metadata_mut(object).and_then(|metadata| metadata.insert("managedFields".to_owned(), entries));
 }
@@ -110,8 +101,7 @@ pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>
 /// The object without the times in `managedFields`: two that are equal in this form need no write.
 pub fn strip_for_comparison(object: &Value) -> Value {
     let mut object = object.clone();
-    let entries = metadata_mut(&mut object)
-        .and_then(|metadata| metadata.get_mut("managedFields")?.as_array_mut());
+    let entries = metadata_mut(&mut object).and_then(|metadata| metadata.get_mut("managedFields")?.as_array_mut());
     for entry in entries.into_iter().flatten() {
         if let Some(entry) = entry.as_object_mut() {
             entry.remove("time");

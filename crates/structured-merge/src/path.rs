@@ -32,9 +32,7 @@ impl PathElement {
         match self {
             Self::Field(name) => format!("f:{name}"),
             Self::Key(keys) => {
-                let keys = keys
-                    .iter()
-                    .map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())));
+                let keys = keys.iter().map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())));
                 format!("k:{{{}}}", keys.collect::<Vec<_>>().join(","))
             }
             Self::Value(value) => format!("v:{value}"),
@@ -47,24 +45,19 @@ impl PathElement {
         let element = match entry.split_once(':') {
             Some(("f", name)) => Some(Self::field(name)),
             Some(("k", keys)) => decode_keys(keys).map(Self::Key),
-            Some(("v", value)) => serde_json::from_str(value)
-                .ok()
-                .and_then(|value| Scalar::new(&value))
-                .map(Self::Value),
+            Some(("v", value)) => {
+                serde_json::from_str(value).ok().and_then(|value| Scalar::new(&value)).map(Self::Value)
+            }
             Some(("i", index)) => index.parse().ok().map(Self::Index),
             _ => None,
         };
-        element.ok_or_else(|| Error::FieldsV1 {
-            entry: entry.to_owned(),
-        })
+        element.ok_or_else(|| Error::FieldsV1 { entry: entry.to_owned() })
     }
 }
 
 fn decode_keys(keys: &str) -> Option<BTreeMap<String, Scalar>> {
     let keys: BTreeMap<String, Value> = serde_json::from_str(keys).ok()?;
-    keys.into_iter()
-        .map(|(name, value)| Scalar::new(&value).map(|value| (name, value)))
-        .collect()
+    keys.into_iter().map(|(name, value)| Scalar::new(&value).map(|value| (name, value))).collect()
 }
 
 impl fmt::Display for PathElement {
@@ -72,10 +65,7 @@ impl fmt::Display for PathElement {
         match self {
             Self::Field(name) => write!(f, ".{name}"),
             Self::Key(keys) => {
-                let keys: Vec<_> = keys
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect();
+                let keys: Vec<_> = keys.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 write!(f, "[{}]", keys.join(","))
             }
             Self::Value(value) => write!(f, "[={value}]"),
@@ -91,11 +81,7 @@ pub struct Path(Vec<PathElement>);
 impl Path {
     /// A path of field names only, written with dots: `spec.image`. A leading dot is allowed.
     pub fn dotted(names: &str) -> Self {
-        names
-            .split('.')
-            .filter(|name| !name.is_empty())
-            .map(PathElement::field)
-            .collect()
+        names.split('.').filter(|name| !name.is_empty()).map(PathElement::field).collect()
     }
 
     /// The steps.
@@ -112,11 +98,7 @@ impl Path {
     }
 
     /// Runs `visit` one step further down.
-    pub(crate) fn descend<T>(
-        &mut self,
-        element: PathElement,
-        visit: impl FnOnce(&mut Self) -> T,
-    ) -> T {
+    pub(crate) fn descend<T>(&mut self, element: PathElement, visit: impl FnOnce(&mut Self) -> T) -> T {
         self.push(element);
         let result = visit(self);
         self.pop();

@@ -29,14 +29,8 @@ pub(crate) fn record_update(
 
     let fields = changes.written().difference(&object::unowned());
     if !fields.is_empty() {
-        let mut entry = Entry {
-            time: Some(ctx.now.to_owned()),
-            ..owner(ctx, Operation::Update)
-        };
-        let before = managed
-            .take(&entry)
-            .map(|previous| previous.fields)
-            .unwrap_or_default();
+        let mut entry = Entry { time: Some(ctx.now.to_owned()), ..owner(ctx, Operation::Update) };
+        let before = managed.take(&entry).map(|previous| previous.fields).unwrap_or_default();
         entry.fields = fields.union(&before);
         managed.put(entry);
     }
@@ -53,9 +47,7 @@ pub(crate) fn record_apply(
 ) -> ManagedFields {
     release(&mut managed, changes);
     // Who changed nothing keeps the time of the last change; a new co-owner has only this time.
-    let kept_time = last
-        .and_then(|last| last.time)
-        .filter(|_| changes.is_same());
+    let kept_time = last.and_then(|last| last.time).filter(|_| changes.is_same());
     entry.time = kept_time.or_else(|| Some(now.to_owned()));
     if !entry.fields.is_empty() {
         managed.put(entry);
@@ -72,10 +64,7 @@ fn release(managed: &mut ManagedFields, changes: &Comparison) {
 /// The owner of what `live` holds although nobody says who wrote it.
 pub(crate) fn before_first_apply(live: &Value, ctx: &UpdateContext<'_>) -> ManagedFields {
     let nothing = Value::Object(serde_json::Map::new());
-    let ctx = UpdateContext {
-        manager: BEFORE_FIRST_APPLY,
-        ..*ctx
-    };
+    let ctx = UpdateContext { manager: BEFORE_FIRST_APPLY, ..*ctx };
     record_update(ManagedFields::default(), &nothing, live, &ctx)
 }
 
@@ -94,9 +83,7 @@ pub(crate) fn owner(ctx: &UpdateContext<'_>, operation: Operation) -> Entry {
 /// Owners as they were stored, less what cannot be: versions that are gone, parts of what has become atomic, fields that nobody owns.
 pub(crate) fn adapt(mut managed: ManagedFields, ctx: &UpdateContext<'_>) -> ManagedFields {
     managed.retain(|entry| ctx.knows_version(&entry.api_version));
-    managed.map_fields(|entry| {
-        collapse(ctx.schema.root(), &entry.fields).difference(&object::unowned())
-    });
+    managed.map_fields(|entry| collapse(ctx.schema.root(), &entry.fields).difference(&object::unowned()));
     managed
 }
 
@@ -105,15 +92,9 @@ fn collapse(form: &TypeRef, set: &FieldSet) -> FieldSet {
     set.filter_map(|element, node| {
         let below = form.below(element);
         if !node.children.is_empty() && is_atomic(below, &node.children) {
-            return Some(Node {
-                member: true,
-                children: FieldSet::default(),
-            });
+            return Some(Node { member: true, children: FieldSet::default() });
         }
-        Some(Node {
-            member: node.member,
-            children: collapse(below, &node.children),
-        })
+        Some(Node { member: node.member, children: collapse(below, &node.children) })
     })
 }
 
@@ -123,52 +104,32 @@ fn is_atomic(form: &TypeRef, parts: &FieldSet) -> bool {
         TypeRef::Map(map) => map.atomic,
         TypeRef::List(list) => list.kind == ListKind::Atomic,
         // A deduced list is atomic, a deduced map is not.
-        TypeRef::Deduced => parts
-            .nodes()
-            .any(|(element, _)| !matches!(element, PathElement::Field(_))),
+        TypeRef::Deduced => parts.nodes().any(|(element, _)| !matches!(element, PathElement::Field(_))),
     }
 }
 
 /// Merges the oldest updaters, version by version, until there are few enough.
 fn cap_updaters(mut managed: ManagedFields) -> ManagedFields {
-    let mut updaters: Vec<_> = managed
-        .entries()
-        .iter()
-        .filter(|entry| entry.operation == Operation::Update)
-        .cloned()
-        .collect();
+    let mut updaters: Vec<_> =
+        managed.entries().iter().filter(|entry| entry.operation == Operation::Update).cloned().collect();
     let Some(mut surplus) = updaters.len().checked_sub(MAX_UPDATERS) else {
         return managed;
     };
     // Times are in one format and zone, so that their text has their order. What was merged before is the oldest.
-    updaters.sort_by_key(|entry| {
-        (
-            entry.manager != ANCIENT_CHANGES,
-            entry.time.clone(),
-            entry.manager.clone(),
-        )
-    });
+    updaters.sort_by_key(|entry| (entry.manager != ANCIENT_CHANGES, entry.time.clone(), entry.manager.clone()));
     let mut oldest: Vec<Entry> = Vec::new();
     for updater in updaters {
         if surplus == 0 {
             break;
         }
-        let Some(bucket) = oldest
-            .iter_mut()
-            .find(|bucket| bucket.api_version == updater.api_version)
-        else {
+        let Some(bucket) = oldest.iter_mut().find(|bucket| bucket.api_version == updater.api_version) else {
             oldest.push(updater);
             continue;
         };
         managed.take(bucket);
         managed.take(&updater);
         let fields = bucket.fields.union(&updater.fields);
-        *bucket = Entry {
-            manager: ANCIENT_CHANGES.to_owned(),
-            subresource: None,
-            fields,
-            ..updater
-        };
+        *bucket = Entry { manager: ANCIENT_CHANGES.to_owned(), subresource: None, fields, ..updater };
         managed.put(bucket.clone());
         surplus -= 1;
     }

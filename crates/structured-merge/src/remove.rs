@@ -17,33 +17,22 @@ pub fn remove(form: &TypeRef, value: &Value, fields: &FieldSet) -> Value {
 }
 
 fn remove_fields(map: &MapType, value: &Value, fields: &FieldSet) -> Value {
-    let kept = value
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| {
-            let value = remove_at(map.field(name), &PathElement::field(name), value, fields)?;
-            Some((name.clone(), value))
-        });
+    let kept = value.as_object().into_iter().flatten().filter_map(|(name, value)| {
+        let value = remove_at(map.field(name), &PathElement::field(name), value, fields)?;
+        Some((name.clone(), value))
+    });
     Value::Object(kept.collect())
 }
 
 fn remove_items(list: &ListType, value: &Value, fields: &FieldSet) -> Value {
-    let kept = value.as_array().into_iter().flatten().filter_map(|item| {
-        match items::element(list, item) {
-            Ok(element) => remove_at(&list.items, &element, item, fields),
-            Err(_) => Some(item.clone()),
-        }
+    let kept = value.as_array().into_iter().flatten().filter_map(|item| match items::element(list, item) {
+        Ok(element) => remove_at(&list.items, &element, item, fields),
+        Err(_) => Some(item.clone()),
     });
     kept.collect()
 }
 
-fn remove_at(
-    form: &TypeRef,
-    element: &PathElement,
-    value: &Value,
-    fields: &FieldSet,
-) -> Option<Value> {
+fn remove_at(form: &TypeRef, element: &PathElement, value: &Value, fields: &FieldSet) -> Option<Value> {
     match fields.node(element) {
         None => Some(value.clone()),
         Some(node) if node.member => None,

@@ -83,10 +83,7 @@ impl Repr {
         if float.fract() != 0.0 || float.abs() >= EXACT_IN_F64 {
             return Self::Float(Float(float));
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "integral and within the range that was just checked"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "integral and within the range that was just checked")]
         Self::Signed(float as i64)
     }
 }
@@ -108,21 +105,13 @@ impl From<&str> for Scalar {
 pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| same(left, right))
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
             left.len() == right.len()
-                && left
-                    .iter()
-                    .all(|(key, left)| right.get(key).is_some_and(|right| same(left, right)))
+                && left.iter().all(|(key, left)| right.get(key).is_some_and(|right| same(left, right)))
         }
-        (Value::Number(_), Value::Number(_)) => {
-            left == right || Scalar::new(left) == Scalar::new(right)
-        }
+        (Value::Number(_), Value::Number(_)) => left == right || Scalar::new(left) == Scalar::new(right),
         _ => left == right,
     }
 }

@@ -90,31 +90,19 @@ pub(crate) enum Shape<'s> {
     List(&'s ListType),
 }
 
-static DEDUCED_MAP: MapType = MapType {
-    fields: BTreeMap::new(),
-    others: Others::Deduced,
-    atomic: false,
-};
+static DEDUCED_MAP: MapType = MapType { fields: BTreeMap::new(), others: Others::Deduced, atomic: false };
 
 impl Schema {
     /// The schema of an object of which nothing is known but its `metadata`.
     pub fn deduced() -> Self {
         let fields = BTreeMap::from([("metadata".to_owned(), metadata::object_meta())]);
-        Self {
-            root: TypeRef::Map(MapType {
-                fields,
-                others: Others::Deduced,
-                atomic: false,
-            }),
-        }
+        Self { root: TypeRef::Map(MapType { fields, others: Others::Deduced, atomic: false }) }
     }
 
     /// Reads an OpenAPI v3 structural schema, as in a CustomResourceDefinition. What it says of `metadata` is replaced
     /// by what Kubernetes says. Parts that say nothing usable are deduced.
     pub fn from_openapi(schema: &Value) -> Self {
-        Self {
-            root: openapi::resource(schema),
-        }
+        Self { root: openapi::resource(schema) }
     }
 
     /// A schema from a type made by hand.
@@ -135,9 +123,7 @@ impl TypeRef {
             (_, Value::Null) => return None,
             (Self::Map(map), Value::Object(_)) if !map.atomic => Shape::Map(map),
             (Self::Deduced, Value::Object(_)) => Shape::Map(&DEDUCED_MAP),
-            (Self::List(list), Value::Array(_)) if list.kind != ListKind::Atomic => {
-                Shape::List(list)
-            }
+            (Self::List(list), Value::Array(_)) if list.kind != ListKind::Atomic => Shape::List(list),
             _ => Shape::Leaf,
         };
         Some(shape)
@@ -147,10 +133,7 @@ impl TypeRef {
     pub(crate) fn below(&self, element: &PathElement) -> &TypeRef {
         match (self, element) {
             (Self::Map(map), PathElement::Field(name)) => map.field(name),
-            (
-                Self::List(list),
-                PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_),
-            ) => &list.items,
+            (Self::List(list), PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_)) => &list.items,
             _ => &Self::Deduced,
         }
     }

@@ -43,9 +43,7 @@ fn inherited(live: Option<&Value>, new: &Value, ctx: &UpdateContext<'_>) -> Mana
     if given.is_some_and(is_reset) {
         return ManagedFields::default();
     }
-    let given = given
-        .and_then(|entries| ManagedFields::decode(entries).ok())
-        .filter(|managed| !managed.is_empty());
+    let given = given.and_then(|entries| ManagedFields::decode(entries).ok()).filter(|managed| !managed.is_empty());
     given.or_else(|| decode(live?)).unwrap_or_default()
 }
 

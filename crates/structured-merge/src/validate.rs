@@ -20,15 +20,9 @@ pub(crate) fn validate(form: &TypeRef, value: &Value) -> Result<()> {
 fn node(form: &TypeRef, value: &Value, path: &mut Path) -> Result<()> {
     match (form, value) {
         (TypeRef::Map(map), Value::Object(_)) => fields(map, value, path),
-        (TypeRef::List(list), Value::Array(items)) if list.kind != ListKind::Atomic => {
-            list_items(list, items, path)
-        }
-        (TypeRef::Scalar, Value::Array(_) | Value::Object(_)) => {
-            Err(mismatch("a scalar", value, path))
-        }
-        (TypeRef::Deduced | TypeRef::Scalar, _)
-        | (_, Value::Null)
-        | (TypeRef::List(_), Value::Array(_)) => Ok(()),
+        (TypeRef::List(list), Value::Array(items)) if list.kind != ListKind::Atomic => list_items(list, items, path),
+        (TypeRef::Scalar, Value::Array(_) | Value::Object(_)) => Err(mismatch("a scalar", value, path)),
+        (TypeRef::Deduced | TypeRef::Scalar, _) | (_, Value::Null) | (TypeRef::List(_), Value::Array(_)) => Ok(()),
         (TypeRef::Map(_), _) => Err(mismatch("a map", value, path)),
         (TypeRef::List(_), _) => Err(mismatch("a list", value, path)),
     }
@@ -49,13 +43,10 @@ fn fields(map: &MapType, value: &Value, path: &mut Path) -> Result<()> {
 fn list_items(list: &ListType, items: &[Value], path: &mut Path) -> Result<()> {
     let mut seen = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
-        let element = items::element(list, item)
-            .map_err(|message| invalid(format!("item {index}: {message}"), path))?;
+        let element =
+            items::element(list, item).map_err(|message| invalid(format!("item {index}: {message}"), path))?;
         if !seen.insert(element.clone()) {
-            return Err(invalid(
-                format!("duplicate entries for key {element}"),
-                path,
-            ));
+            return Err(invalid(format!("duplicate entries for key {element}"), path));
         }
         path.descend(element, |path| node(&list.items, item, path))?;
     }
@@ -75,8 +66,5 @@ fn mismatch(expected: &str, value: &Value, path: &Path) -> Error {
 }
 
 fn invalid(message: impl Into<String>, path: &Path) -> Error {
-    Error::Invalid {
-        path: path.to_string(),
-        message: message.into(),
-    }
+    Error::Invalid { path: path.to_string(), message: message.into() }
 }

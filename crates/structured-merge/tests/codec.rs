@@ -1,8 +1,7 @@
 //! The wire forms: `FieldsV1`, `managedFields`, paths in messages.
 
 use essaim_structured_merge::{
-    Error, FieldSet, MAX_DEPTH, ManagedFields, Path, PathElement, same_ignoring_times,
-    strip_for_comparison,
+    Error, FieldSet, MAX_DEPTH, ManagedFields, Path, PathElement, same_ignoring_times, strip_for_comparison,
 };
 use serde_json::{Value, json};
 
@@ -11,32 +10,14 @@ const FORMS: [(&str, &[&str]); 12] = [
     ("{}", &[]),
     (r#"{"f:spec":{}}"#, &[".spec"]),
     (r#"{"f:spec":{"f:image":{}}}"#, &[".spec.image"]),
-    (
-        r#"{"f:spec":{".":{},"f:image":{}}}"#,
-        &[".spec", ".spec.image"],
-    ),
+    (r#"{"f:spec":{".":{},"f:image":{}}}"#, &[".spec", ".spec.image"]),
     (r#"{"f:a.b":{"f:":{}}}"#, &[".a.b."]),
-    (
-        r#"{"f:l":{"k:{\"name\":\"a\"}":{".":{},"f:name":{}}}}"#,
-        &[r#".l[name="a"]"#, r#".l[name="a"].name"#],
-    ),
-    (
-        r#"{"f:l":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{}}}"#,
-        &[r#".l[port=80,protocol="TCP"]"#],
-    ),
-    (
-        r#"{"f:l":{"k:{\"a\":null,\"b\":true,\"c\":1.5}":{}}}"#,
-        &[".l[a=null,b=true,c=1.5]"],
-    ),
-    (
-        r#"{"f:s":{"v:\"x\"":{},"v:1":{},"v:true":{}}}"#,
-        &[".s[=true]", ".s[=1]", r#".s[="x"]"#],
-    ),
+    (r#"{"f:l":{"k:{\"name\":\"a\"}":{".":{},"f:name":{}}}}"#, &[r#".l[name="a"]"#, r#".l[name="a"].name"#]),
+    (r#"{"f:l":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{}}}"#, &[r#".l[port=80,protocol="TCP"]"#]),
+    (r#"{"f:l":{"k:{\"a\":null,\"b\":true,\"c\":1.5}":{}}}"#, &[".l[a=null,b=true,c=1.5]"]),
+    (r#"{"f:s":{"v:\"x\"":{},"v:1":{},"v:true":{}}}"#, &[".s[=true]", ".s[=1]", r#".s[="x"]"#]),
     (r#"{"f:s":{"v:\"a\\\"b\"":{}}}"#, &[r#".s[="a\"b"]"#]),
-    (
-        r#"{"f:s":{"v:18446744073709551615":{},"v:-1":{}}}"#,
-        &[".s[=-1]", ".s[=18446744073709551615]"],
-    ),
+    (r#"{"f:s":{"v:18446744073709551615":{},"v:-1":{}}}"#, &[".s[=-1]", ".s[=18446744073709551615]"]),
     (r#"{"f:l":{"i:0":{},"i:10":{}}}"#, &[".l[0]", ".l[10]"]),
 ];
 
@@ -87,13 +68,7 @@ fn what_is_no_fields_v1_is_refused() {
         r#"{"f:a":{"f:b":[]}}"#,
     ] {
         let fields: Value = serde_json::from_str(text).unwrap();
-        assert!(
-            matches!(
-                FieldSet::from_fields_v1(&fields),
-                Err(Error::FieldsV1 { .. })
-            ),
-            "{text}"
-        );
+        assert!(matches!(FieldSet::from_fields_v1(&fields), Err(Error::FieldsV1 { .. })), "{text}");
     }
 }
 
@@ -101,10 +76,7 @@ fn what_is_no_fields_v1_is_refused() {
 fn fields_v1_that_is_too_deep_is_refused() {
     let nested = |depth| (0..depth).fold(json!({}), |below, _| json!({"f:a": below}));
     assert!(FieldSet::from_fields_v1(&nested(MAX_DEPTH - 1)).is_ok());
-    assert_eq!(
-        FieldSet::from_fields_v1(&nested(MAX_DEPTH)),
-        Err(Error::TooDeep)
-    );
+    assert_eq!(FieldSet::from_fields_v1(&nested(MAX_DEPTH)), Err(Error::TooDeep));
     assert_eq!(FieldSet::from_fields_v1(&nested(300)), Err(Error::TooDeep));
 }
 
@@ -116,10 +88,7 @@ fn managed_fields_are_written_in_order() {
     };
     let mut no_time = entry("c", "Update", "");
     no_time.as_object_mut().unwrap().remove("time");
-    let (late, early) = (
-        entry("a", "Update", "2026-01-02T00:00:00Z"),
-        entry("b", "Update", "2026-01-01T00:00:00Z"),
-    );
+    let (late, early) = (entry("a", "Update", "2026-01-02T00:00:00Z"), entry("b", "Update", "2026-01-01T00:00:00Z"));
     let applier = entry("z", "Apply", "2026-01-03T00:00:00Z");
     let managed = ManagedFields::decode(&json!([late, no_time, applier, early])).unwrap();
     assert_eq!(managed.encode(), json!([applier, no_time, early, late]));
@@ -134,7 +103,8 @@ fn the_later_of_two_entries_for_one_owner_counts() {
 
 #[test]
 fn what_is_no_managed_fields_entry_is_refused() {
-    let valid = json!({"manager": "a", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}});
+    let valid =
+        json!({"manager": "a", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}});
     assert!(ManagedFields::decode(&json!([valid])).is_ok());
     for (field, value) in [
         ("operation", json!("Delete")),

@@ -5,19 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use essaim_structured_merge::{
-    ApplyContext, Error, FieldSet, ManagedFields, Operation, Path, PathElement, Scalar, Schema,
-    UpdateContext, apply, compare, fields_of, merge, update,
+    ApplyContext, Error, FieldSet, ManagedFields, Operation, Path, PathElement, Scalar, Schema, UpdateContext, apply,
+    compare, fields_of, merge, update,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 /// Bounded, and without files beside the source.
 fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 256,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// Containers that a manager may own, empty, while others fill them.
@@ -32,9 +28,7 @@ fn element() -> impl Strategy<Value = PathElement> {
         any::<i32>().prop_map(|quarters| Value::from(f64::from(quarters) / 4.0)),
         "[a-c\"\\\\:.é]{0,3}".prop_map(Value::from),
     ];
-    let scalar = scalar
-        .prop_filter_map("a scalar", |value| Scalar::new(&value))
-        .boxed();
+    let scalar = scalar.prop_filter_map("a scalar", |value| Scalar::new(&value)).boxed();
     prop_oneof![
         4 => "[a-c]".prop_map(|name| PathElement::field(&name)),
         1 => "[a-c\"\\\\:.é]{0,3}".prop_map(|name| PathElement::field(&name)),
@@ -119,9 +113,7 @@ fn tree() -> impl Strategy<Value = Value> {
     let small = || (0_i64..3).prop_map(Value::from);
     let item = ("[a-d]", proptest::option::of(small())).prop_map(|(name, size)| {
         let mut item = json!({"name": name});
-        item.as_object_mut()
-            .unwrap()
-            .extend(size.map(|size| ("size".to_owned(), size)));
+        item.as_object_mut().unwrap().extend(size.map(|size| ("size".to_owned(), size)));
         item
     });
     let items = proptest::collection::vec(item, 0..4).prop_map(|mut items| {
@@ -130,9 +122,7 @@ fn tree() -> impl Strategy<Value = Value> {
         Value::from(items)
     });
     let map = proptest::collection::btree_map("[a-c]", small(), 0..3).prop_map(|map| json!(map));
-    let set = proptest::sample::subsequence(vec!["x", "y", "z"], 0..=3)
-        .prop_shuffle()
-        .prop_map(|set| json!(set));
+    let set = proptest::sample::subsequence(vec!["x", "y", "z"], 0..=3).prop_shuffle().prop_map(|set| json!(set));
     let atomic = proptest::collection::vec(0_i64..2, 0..3).prop_map(|list| json!(list));
     let fields = [
         ("one", small().boxed()),
@@ -141,15 +131,11 @@ fn tree() -> impl Strategy<Value = Value> {
         ("set", set.boxed()),
         ("atomic", atomic.boxed()),
     ];
-    let fields = fields.map(|(name, value)| {
-        proptest::option::of(value.prop_map(move |value| (name.to_owned(), value)))
-    });
+    let fields =
+        fields.map(|(name, value)| proptest::option::of(value.prop_map(move |value| (name.to_owned(), value))));
     let [one, map, items, set, atomic] = fields;
     (one, map, items, set, atomic).prop_map(|(one, map, items, set, atomic)| {
-        let fields: Map<_, _> = [one, map, items, set, atomic]
-            .into_iter()
-            .flatten()
-            .collect();
+        let fields: Map<_, _> = [one, map, items, set, atomic].into_iter().flatten().collect();
         json!({"apiVersion": "v1", "kind": "Tree", "metadata": {"name": "t"}, "spec": fields})
     })
 }
@@ -163,9 +149,7 @@ fn anything() -> impl Strategy<Value = Value> {
         "[a-b]".prop_map(Value::from)
     ];
     let value = leaf.prop_recursive(4, 24, 4, |below| {
-        let names = proptest::sample::select(vec![
-            "name", "size", "map", "items", "set", "atomic", "uid", "f:a",
-        ]);
+        let names = proptest::sample::select(vec!["name", "size", "map", "items", "set", "atomic", "uid", "f:a"]);
         prop_oneof![
             proptest::collection::vec(below.clone(), 0..4).prop_map(Value::from),
             proptest::collection::btree_map(names, below, 0..4).prop_map(|map| json!(map)),
@@ -175,23 +159,21 @@ fn anything() -> impl Strategy<Value = Value> {
         let names = proptest::sample::select(names.to_vec());
         proptest::collection::btree_map(names, value.clone(), 0..3).prop_map(|map| json!(map))
     };
-    let spec =
-        prop_oneof![4 => fields(&["one", "map", "items", "set", "atomic"]), 1 => value.clone()];
+    let spec = prop_oneof![4 => fields(&["one", "map", "items", "set", "atomic"]), 1 => value.clone()];
     let metadata = prop_oneof![4 => fields(&["labels", "finalizers", "ownerReferences", "uid"]), 1 => fields(&["managedFields"]), 1 => value.clone()];
-    (metadata, spec).prop_map(|(metadata, spec)| json!({"apiVersion": "v1", "kind": "Tree", "metadata": metadata, "spec": spec}))
+    (metadata, spec)
+        .prop_map(|(metadata, spec)| json!({"apiVersion": "v1", "kind": "Tree", "metadata": metadata, "spec": spec}))
 }
 
 fn tree_schema() -> Schema {
-    Schema::from_openapi(
-        &json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
-            "one": {"type": "integer"},
-            "map": {"type": "object", "additionalProperties": {"type": "integer"}},
-            "items": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items":
-                {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "integer"}}}},
-            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
-            "atomic": {"type": "array", "items": {"type": "integer"}}
-        }}}}),
-    )
+    Schema::from_openapi(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+        "one": {"type": "integer"},
+        "map": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "items": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items":
+            {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "integer"}}}},
+        "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+        "atomic": {"type": "array", "items": {"type": "integer"}}
+    }}}}))
 }
 
 #[derive(Debug, Clone)]
@@ -203,27 +185,12 @@ struct Write {
 }
 
 fn write(content: impl Strategy<Value = Value>) -> impl Strategy<Value = Write> {
-    (
-        proptest::sample::select(vec!["alice", "bob", "carol"]),
-        any::<bool>(),
-        any::<bool>(),
-        content,
-    )
-        .prop_map(|(manager, applies, force, content)| Write {
-            manager,
-            applies,
-            force,
-            content,
-        })
+    (proptest::sample::select(vec!["alice", "bob", "carol"]), any::<bool>(), any::<bool>(), content)
+        .prop_map(|(manager, applies, force, content)| Write { manager, applies, force, content })
 }
 
 fn perform(live: Option<&Value>, write: &Write, schema: &Schema) -> Result<Value, Error> {
-    let Write {
-        manager,
-        applies,
-        force,
-        content,
-    } = write;
+    let Write { manager, applies, force, content } = write;
     let (api_version, now, reset_fields, known_versions) = ("v1", "2026-01-01T00:00:00Z", &[], &[]);
     if *applies {
         let ctx = ApplyContext {
@@ -238,15 +205,7 @@ fn perform(live: Option<&Value>, write: &Write, schema: &Schema) -> Result<Value
         };
         return apply(live, content, &ctx).map(|applied| applied.object);
     }
-    let ctx = UpdateContext {
-        manager,
-        api_version,
-        subresource: None,
-        now,
-        schema,
-        reset_fields,
-        known_versions,
-    };
+    let ctx = UpdateContext { manager, api_version, subresource: None, now, schema, reset_fields, known_versions };
     update(live, content, &ctx)
 }
 
@@ -363,9 +322,7 @@ impl Model {
         let me = (write.manager, true);
         let clashes = |(name, value): (&String, &i64)| {
             let theirs = self.fields.get(name);
-            theirs.is_some_and(|(live, owners)| {
-                live != value && owners.iter().any(|owner| *owner != me)
-            })
+            theirs.is_some_and(|(live, owners)| live != value && owners.iter().any(|owner| *owner != me))
         };
         write.applies && !write.force && content.iter().any(clashes)
     }
@@ -378,10 +335,7 @@ impl Model {
             !(released && write.applies || deleted)
         });
         for (name, value) in content {
-            let (live, owners) = self
-                .fields
-                .entry(name.clone())
-                .or_insert((value - 1, BTreeSet::new()));
+            let (live, owners) = self.fields.entry(name.clone()).or_insert((value - 1, BTreeSet::new()));
             let changed = live != value;
             if changed {
                 (*live, *owners) = (*value, BTreeSet::new());
@@ -393,10 +347,7 @@ impl Model {
     }
 
     fn content(&self) -> BTreeMap<String, i64> {
-        self.fields
-            .iter()
-            .map(|(name, (value, _))| (name.clone(), *value))
-            .collect()
+        self.fields.iter().map(|(name, (value, _))| (name.clone(), *value)).collect()
     }
 
     fn owners(&self) -> BTreeSet<(String, String, bool)> {
@@ -412,26 +363,18 @@ impl Model {
 }
 
 fn flat_content(object: &Value) -> BTreeMap<String, i64> {
-    let data = object
-        .get("data")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    data.into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_i64()?)))
-        .collect()
+    let data = object.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    data.into_iter().filter_map(|(name, value)| Some((name, value.as_i64()?))).collect()
 }
 
 fn flat_owners(object: &Value) -> BTreeSet<(String, String, bool)> {
     let managed = owners(object);
     let fields = managed.entries().iter().flat_map(|entry| {
-        entry.fields.paths().into_iter().map(move |path| {
-            (
-                path,
-                entry.manager.clone(),
-                entry.operation == Operation::Apply,
-            )
-        })
+        entry
+            .fields
+            .paths()
+            .into_iter()
+            .map(move |path| (path, entry.manager.clone(), entry.operation == Operation::Apply))
     });
     fields
         .filter(|(path, ..)| path.to_string().starts_with(".data."))

@@ -4,17 +4,11 @@
 //! whom, and what is expected: `object` (the whole content), `owners` (all of them, `*` before updaters, `+sub` after the name for a
 //! subresource), `conflicts`, `error`, `changed`. Times are minutes: the step's number, from one.
 
-#![expect(
-    clippy::panic,
-    clippy::expect_used,
-    reason = "a table that cannot be read is a failed test"
-)]
+#![expect(clippy::panic, clippy::expect_used, reason = "a table that cannot be read is a failed test")]
 
 use std::collections::BTreeMap;
 
-use essaim_structured_merge::{
-    ApplyContext, Error, ManagedFields, Operation, Schema, UpdateContext, apply, update,
-};
+use essaim_structured_merge::{ApplyContext, Error, ManagedFields, Operation, Schema, UpdateContext, apply, update};
 use serde_json::{Map, Value, json};
 
 const SCHEMA: &str = include_str!("cases/schema.json");
@@ -37,57 +31,26 @@ macro_rules! tables {
     };
 }
 
-tables!(
-    scalars,
-    maps,
-    keyed_lists,
-    sets,
-    atomics,
-    deduced,
-    updates,
-    metadata,
-    resets,
-    upgrades,
-    versions,
-    refusals
-);
+tables!(scalars, maps, keyed_lists, sets, atomics, deduced, updates, metadata, resets, upgrades, versions, refusals);
 
 fn run_case(claim: &str, case: &Value) {
     let mut live = None;
-    for (index, step) in case["steps"]
-        .as_array()
-        .expect("a case has steps")
-        .iter()
-        .enumerate()
-    {
+    for (index, step) in case["steps"].as_array().expect("a case has steps").iter().enumerate() {
         let at = format!("{claim}, step {}", index + 1);
         live = run_step(&at, index + 1, live, case, step);
     }
 }
 
-fn run_step(
-    at: &str,
-    number: usize,
-    live: Option<Value>,
-    case: &Value,
-    step: &Value,
-) -> Option<Value> {
+fn run_step(at: &str, number: usize, live: Option<Value>, case: &Value, step: &Value) -> Option<Value> {
     let schema = schema_of(step.get("schema").or_else(|| case.get("schema")));
     let now = time(number);
     let ctx = context(step, &schema, &now);
     let (reset, known) = (strings(step, "reset"), strings(step, "known"));
-    let ctx = ApplyContext {
-        reset_fields: &reset,
-        known_versions: &known,
-        ..ctx
-    };
+    let ctx = ApplyContext { reset_fields: &reset, known_versions: &known, ..ctx };
     let outcome = write(live.as_ref(), step, &ctx);
     match outcome {
         Ok((object, changed)) => {
-            assert!(
-                step.get("conflicts").is_none() && step.get("error").is_none(),
-                "{at}: succeeded: {object}"
-            );
+            assert!(step.get("conflicts").is_none() && step.get("error").is_none(), "{at}: succeeded: {object}");
             check(at, step, &object, changed);
             again(at, &object, step, &ctx);
             Some(object)
@@ -112,11 +75,7 @@ fn context<'a>(step: &'a Value, schema: &'a Schema, now: &'a str) -> ApplyContex
     }
 }
 
-fn write(
-    live: Option<&Value>,
-    step: &Value,
-    ctx: &ApplyContext<'_>,
-) -> Result<(Value, bool), Error> {
+fn write(live: Option<&Value>, step: &Value, ctx: &ApplyContext<'_>) -> Result<(Value, bool), Error> {
     if let Some(stored) = step.get("stored") {
         return Ok((complete(stored, ctx), true));
     }
@@ -124,25 +83,8 @@ fn write(
         let patch = complete(patch, ctx);
         return apply(live, &patch, ctx).map(|applied| (applied.object, applied.changed));
     }
-    let ApplyContext {
-        manager,
-        api_version,
-        subresource,
-        now,
-        force: _,
-        schema,
-        reset_fields,
-        known_versions,
-    } = *ctx;
-    let ctx_update = UpdateContext {
-        manager,
-        api_version,
-        subresource,
-        now,
-        schema,
-        reset_fields,
-        known_versions,
-    };
+    let ApplyContext { manager, api_version, subresource, now, force: _, schema, reset_fields, known_versions } = *ctx;
+    let ctx_update = UpdateContext { manager, api_version, subresource, now, schema, reset_fields, known_versions };
     let new = complete(step.get("update").expect("a step applies or updates"), ctx);
     update(live, &new, &ctx_update).map(|object| (object, true))
 }
@@ -152,12 +94,8 @@ fn again(at: &str, live: &Value, step: &Value, ctx: &ApplyContext<'_>) {
     if step.get("apply").is_none() {
         return;
     }
-    let ctx = ApplyContext {
-        now: "2026-12-31T00:00:00Z",
-        ..*ctx
-    };
-    let (object, changed) =
-        write(Some(live), step, &ctx).unwrap_or_else(|error| panic!("{at}, again: {error}"));
+    let ctx = ApplyContext { now: "2026-12-31T00:00:00Z", ..*ctx };
+    let (object, changed) = write(Some(live), step, &ctx).unwrap_or_else(|error| panic!("{at}, again: {error}"));
     assert!(!changed, "{at}, again: changed {live} to {object}");
     assert_eq!(&object, live, "{at}, again");
 }
@@ -180,10 +118,8 @@ fn check(at: &str, step: &Value, object: &Value, changed: bool) {
 fn check_refusal(at: &str, step: &Value, error: &Error) {
     match (step.get("conflicts"), step.get("error"), error) {
         (Some(expected), _, Error::Conflicts(conflicts)) => {
-            let found: Vec<_> = conflicts
-                .iter()
-                .map(|conflict| format!("{} {}", conflict.manager, conflict.path))
-                .collect();
+            let found: Vec<_> =
+                conflicts.iter().map(|conflict| format!("{} {}", conflict.manager, conflict.path)).collect();
             assert_eq!(&json!(found), expected, "{at}: conflicts");
             if let Some(message) = step.get("message") {
                 assert_eq!(&json!(error.to_string()), message, "{at}: message");
@@ -211,12 +147,7 @@ fn schema_of(name: Option<&Value>) -> Schema {
 }
 
 fn strings<'a>(step: &'a Value, key: &str) -> Vec<&'a str> {
-    step.get(key)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    step.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// A whole object from what a case says of it.
@@ -225,9 +156,7 @@ fn complete(content: &Value, ctx: &ApplyContext<'_>) -> Value {
     let Some(fields) = object.as_object_mut() else {
         return object;
     };
-    fields
-        .entry("apiVersion")
-        .or_insert_with(|| json!(ctx.api_version));
+    fields.entry("apiVersion").or_insert_with(|| json!(ctx.api_version));
     fields.entry("kind").or_insert_with(|| json!("Demo"));
     let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
     if let Some(metadata) = metadata.as_object_mut() {
@@ -242,10 +171,7 @@ fn content(object: &Value) -> Value {
     let fields = object.as_object_mut().expect("an object");
     fields.remove("apiVersion");
     fields.remove("kind");
-    let metadata = fields
-        .get_mut("metadata")
-        .and_then(Value::as_object_mut)
-        .expect("metadata");
+    let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut).expect("metadata");
     metadata.remove("name");
     metadata.remove("managedFields");
     if metadata.is_empty() {
@@ -255,54 +181,29 @@ fn content(object: &Value) -> Value {
 }
 
 fn managed(object: &Value) -> ManagedFields {
-    ManagedFields::decode(&object["metadata"]["managedFields"])
-        .expect("what is written can be read")
+    ManagedFields::decode(&object["metadata"]["managedFields"]).expect("what is written can be read")
 }
 
-fn named<T: Into<Value>>(
-    object: &Value,
-    show: impl Fn(&essaim_structured_merge::Entry) -> T,
-) -> Value {
+fn named<T: Into<Value>>(object: &Value, show: impl Fn(&essaim_structured_merge::Entry) -> T) -> Value {
     let managed = managed(object);
     let entries = managed.entries().iter().map(|entry| {
-        let updater = if entry.operation == Operation::Update {
-            "*"
-        } else {
-            ""
-        };
-        let subresource = entry
-            .subresource
-            .as_ref()
-            .map(|name| format!("+{name}"))
-            .unwrap_or_default();
-        (
-            format!("{updater}{}{subresource}", entry.manager),
-            show(entry).into(),
-        )
+        let updater = if entry.operation == Operation::Update { "*" } else { "" };
+        let subresource = entry.subresource.as_ref().map(|name| format!("+{name}")).unwrap_or_default();
+        (format!("{updater}{}{subresource}", entry.manager), show(entry).into())
     });
     let unique: BTreeMap<String, Value> = entries.collect();
     Value::Object(unique.into_iter().collect::<Map<_, _>>())
 }
 
 fn owners(object: &Value) -> Value {
-    named(object, |entry| {
-        entry
-            .fields
-            .paths()
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    })
+    named(object, |entry| entry.fields.paths().iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
 /// The step in which each owner last changed something.
 fn times(object: &Value) -> Value {
     named(object, |entry| {
-        let minute = entry
-            .time
-            .as_deref()
-            .and_then(|time| time.get(14..16))
-            .and_then(|minute| minute.parse::<u64>().ok());
+        let minute =
+            entry.time.as_deref().and_then(|time| time.get(14..16)).and_then(|minute| minute.parse::<u64>().ok());
         minute.map_or(Value::Null, Value::from)
     })
 }

@@ -22,50 +22,22 @@ const LEAVES: [&str; 12] = [
 
 /// `ObjectMeta`.
 pub(super) fn object_meta() -> TypeRef {
-    let strings = || {
-        map(
-            BTreeMap::new(),
-            Others::Typed(Box::new(TypeRef::Scalar)),
-            false,
-        )
-    };
-    let mut fields: BTreeMap<_, _> = LEAVES
-        .iter()
-        .map(|name| ((*name).to_owned(), TypeRef::Scalar))
-        .collect();
-    fields.insert(
-        "managedFields".to_owned(),
-        list(ListKind::Atomic, TypeRef::Deduced),
-    );
+    let strings = || map(BTreeMap::new(), Others::Typed(Box::new(TypeRef::Scalar)), false);
+    let mut fields: BTreeMap<_, _> = LEAVES.iter().map(|name| ((*name).to_owned(), TypeRef::Scalar)).collect();
+    fields.insert("managedFields".to_owned(), list(ListKind::Atomic, TypeRef::Deduced));
     fields.insert("labels".to_owned(), strings());
     fields.insert("annotations".to_owned(), strings());
-    fields.insert(
-        "finalizers".to_owned(),
-        list(ListKind::Set, TypeRef::Scalar),
-    );
-    let uid = ListKey {
-        name: "uid".to_owned(),
-        default: None,
-    };
+    fields.insert("finalizers".to_owned(), list(ListKind::Set, TypeRef::Scalar));
+    let uid = ListKey { name: "uid".to_owned(), default: None };
     let reference = map(BTreeMap::new(), Others::Deduced, true);
-    fields.insert(
-        "ownerReferences".to_owned(),
-        list(ListKind::Map(vec![uid]), reference),
-    );
+    fields.insert("ownerReferences".to_owned(), list(ListKind::Map(vec![uid]), reference));
     map(fields, Others::Deduced, false)
 }
 
 fn map(fields: BTreeMap<String, TypeRef>, others: Others, atomic: bool) -> TypeRef {
-    TypeRef::Map(MapType {
-        fields,
-        others,
-        atomic,
-    })
+    TypeRef::Map(MapType { fields, others, atomic })
 }
 
 fn list(kind: ListKind, items: TypeRef) -> TypeRef {
-    TypeRef::List(ListType {
-        kind,
-        items: Box::new(items),
-    })
+    TypeRef::List(ListType { kind, items: Box::new(items) })
 }

@@ -15,11 +15,7 @@ use crate::scalar::Scalar;
 pub(super) fn resource(schema: &Value) -> TypeRef {
     let mut root = match read(schema, MAX_DEPTH) {
         TypeRef::Map(map) => map,
-        _ => MapType {
-            fields: BTreeMap::new(),
-            others: Others::Deduced,
-            atomic: false,
-        },
+        _ => MapType { fields: BTreeMap::new(), others: Others::Deduced, atomic: false },
     };
     root.atomic = false;
     add_resource_fields(&mut root);
@@ -29,8 +25,7 @@ pub(super) fn resource(schema: &Value) -> TypeRef {
 fn add_resource_fields(map: &mut MapType) {
     map.fields.insert("apiVersion".to_owned(), TypeRef::Scalar);
     map.fields.insert("kind".to_owned(), TypeRef::Scalar);
-    map.fields
-        .insert("metadata".to_owned(), metadata::object_meta());
+    map.fields.insert("metadata".to_owned(), metadata::object_meta());
 }
 
 fn read(schema: &Value, depth: usize) -> TypeRef {
@@ -51,25 +46,16 @@ fn read(schema: &Value, depth: usize) -> TypeRef {
 
 fn map(schema: &Value, depth: usize) -> MapType {
     let properties = schema.get("properties").and_then(Value::as_object);
-    let fields: BTreeMap<_, _> = properties
-        .into_iter()
-        .flatten()
-        .map(|(name, field)| (name.clone(), read(field, depth)))
-        .collect();
+    let fields: BTreeMap<_, _> =
+        properties.into_iter().flatten().map(|(name, field)| (name.clone(), read(field, depth))).collect();
     let others = match schema.get("additionalProperties") {
         Some(value @ Value::Object(_)) => Others::Typed(Box::new(read(value, depth))),
         Some(Value::Bool(true)) => Others::Deduced,
-        _ if says(schema, "x-kubernetes-preserve-unknown-fields") || properties.is_none() => {
-            Others::Deduced
-        }
+        _ if says(schema, "x-kubernetes-preserve-unknown-fields") || properties.is_none() => Others::Deduced,
         _ => Others::Refused,
     };
     let atomic = schema.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic");
-    let mut map = MapType {
-        fields,
-        others,
-        atomic,
-    };
+    let mut map = MapType { fields, others, atomic };
     if says(schema, "x-kubernetes-embedded-resource") {
         add_resource_fields(&mut map);
     }
@@ -83,32 +69,19 @@ fn list(schema: &Value, depth: usize) -> ListType {
         Some("map") => keys(schema, items).map_or(ListKind::Atomic, ListKind::Map),
         _ => ListKind::Atomic,
     };
-    ListType {
-        kind,
-        items: Box::new(read(items, depth)),
-    }
+    ListType { kind, items: Box::new(read(items, depth)) }
 }
 
 fn keys(schema: &Value, items: &Value) -> Option<Vec<ListKey>> {
     let names = schema.get("x-kubernetes-list-map-keys")?.as_array()?;
     let names: Option<Vec<_>> = names.iter().map(Value::as_str).collect();
     let key = |name: &str| {
-        let default = items
-            .get("properties")
-            .and_then(|fields| fields.get(name)?.get("default"));
-        ListKey {
-            name: name.to_owned(),
-            default: default.and_then(Scalar::new),
-        }
+        let default = items.get("properties").and_then(|fields| fields.get(name)?.get("default"));
+        ListKey { name: name.to_owned(), default: default.and_then(Scalar::new) }
     };
-    names
-        .filter(|names| !names.is_empty())
-        .map(|names| names.into_iter().map(key).collect())
+    names.filter(|names| !names.is_empty()).map(|names| names.into_iter().map(key).collect())
 }
 
 fn says(schema: &Value, extension: &str) -> bool {
-    schema
-        .get(extension)
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+    schema.get(extension).and_then(Value::as_bool).unwrap_or(false)
 }

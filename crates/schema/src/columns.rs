@@ -32,8 +32,10 @@ enum Source {
     Path(JsonPath),
     /// The first of several paths that leads to something.
     Either(Vec<JsonPath>),
-    /// Several values as `kind/name`, in lower case.
+    /// Two values as `kind/name`, the kind in lower case.
     Joined(Vec<JsonPath>),
+    /// Two values as `Kind/name`.
+    JoinedAsWritten(Vec<JsonPath>),
     /// The number of entries of a list or map.
     Count(JsonPath),
 }
@@ -126,7 +128,8 @@ impl Column {
         let found = match &self.source {
             Source::Path(path) => path.first(object),
             Source::Either(paths) => paths.iter().find_map(|path| path.first(object).filter(|value| !value.is_null())),
-            Source::Joined(paths) => return joined(paths, object),
+            Source::Joined(paths) => return joined(paths, object, str::to_lowercase),
+            Source::JoinedAsWritten(paths) => return joined(paths, object, str::to_owned),
             Source::Count(path) => return entries(path.first(object)).into(),
         };
         found.map_or(Value::Null, |value| self.kind.render(value, now))
@@ -184,6 +187,9 @@ impl Source {
         if let Some(paths) = column.get("joined") {
             return several(paths).map(Self::Joined);
         }
+        if let Some(paths) = column.get("joinedAsWritten") {
+            return several(paths).map(Self::JoinedAsWritten);
+        }
         if let Some(path) = column.get("count") {
             return parse(path).map(Self::Count);
         }
@@ -191,10 +197,10 @@ impl Source {
     }
 }
 
-fn joined(paths: &[JsonPath], object: &Value) -> Value {
+fn joined(paths: &[JsonPath], object: &Value, case: impl Fn(&str) -> String) -> Value {
     let parts: Vec<&str> = paths.iter().filter_map(|path| path.first(object)?.as_str()).collect();
     let (kind, name) = (parts.first().copied().unwrap_or_default(), parts.get(1).copied().unwrap_or_default());
-    format!("{}/{name}", kind.to_lowercase()).into()
+    format!("{}/{name}", case(kind)).into()
 }
 
 fn entries(value: Option<&Value>) -> usize {

@@ -18,6 +18,9 @@ pub const USER_ROLE_BINDING: &str = "essaim-user";
 /// Group of every account that has logged in.
 pub const USERS_GROUP: &str = "essaim:users";
 
+/// Where the API tells what the controllers remember of their last passes.
+pub const RECONCILES_PATH: &str = "/essaim/v1/reconciles";
+
 /// Names that no login may take, because they mean something else as a namespace.
 pub const RESERVED_NAMESPACES: [&str; 5] = ["default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
 

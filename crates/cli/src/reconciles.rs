@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
+use essaim_api::names::RECONCILES_PATH;
 use jiff::Timestamp;
 use kube::Client;
 use serde::Deserialize;
-
-/// Where the composition root serves the controllers' journal.
-pub(crate) const PATH: &str = "/essaim/v1/reconciles";
 
 /// The last pass over one object.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,7 +34,7 @@ pub(crate) type Journal = HashMap<(String, String), Entry>;
 ///
 /// `None` where the caller may not see it, or where the controllers run in another process: then the commands leave those columns out.
 pub(crate) async fn fetch(client: &Client) -> Option<Journal> {
-    let request = http::Request::get(PATH).body(Vec::new()).ok()?;
+    let request = http::Request::get(RECONCILES_PATH).body(Vec::new()).ok()?;
     let entries: Vec<Entry> = client.request(request).await.ok()?;
     let servers = entries.into_iter().filter(|entry| entry.kind == "NotebookServer");
     Some(servers.map(|entry| ((entry.namespace.clone(), entry.name.clone()), entry)).collect())

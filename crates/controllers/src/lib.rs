@@ -38,7 +38,7 @@ pub struct Context<S, D> {
     /// Asks Jupyter whether it serves.
     pub prober: Prober,
     /// What was reconciled, when, and how it went.
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     /// The time.
     pub clock: Clock,
     /// Called between steps.

@@ -55,6 +55,8 @@ pub(crate) enum Error {
     Kubeconfig(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("cannot draw random bytes")]
     Random(#[source] getrandom::Error),
+    #[error("a role of this process ended unexpectedly")]
+    Role(#[source] tokio::task::JoinError),
     #[error("the gateway failed")]
     Gateway(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -74,6 +74,11 @@ impl Tls {
         Self::build(&chain, &key_text, client_ca.as_deref(), &certificate.display().to_string())
     }
 
+    /// The configuration, for another listener of the same process.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.server.clone()
+    }
+
     fn build(chain: &str, key: &str, client_ca: Option<&str>, path: &str) -> Result<Self, TlsError> {
         let content = |expected| TlsError::Content { path: path.to_owned(), expected };
         let chain = certificates(chain).ok_or_else(|| content("a certificate chain"))?;

@@ -1,0 +1,90 @@
+//! The role `api`: the store, the API server over it, what must be there from the start.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::response::IntoResponse;
+use essaim_apiserver::{ApiServer, Options, RawHandler, StaticToken, Tls, UserInfo, tls, tls::Endpoint};
+use essaim_controllers::Journal;
+use essaim_store::Embedded;
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    configuration::{Configuration, Token},
+    error::Error,
+};
+
+/// The roles of a site.
+const ROLES: &str = include_str!("../../manifests/roles.yaml");
+
+/// The API server of this process and what it stands on.
+pub(crate) struct Api {
+    pub(crate) server: Arc<ApiServer>,
+    pub(crate) tls: Tls,
+    store: Arc<Embedded>,
+}
+
+/// Opens the store and starts the server; its objects are in place when this returns.
+pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) -> Result<Api, Error> {
+    let path = configuration.data_dir.join("store.redb");
+    let opened = Embedded::open(&path, essaim_store::Options::default());
+    let store = opened.map_err(|source| Error::Store { path, source })?;
+    let mut options = Options::new(Arc::new(crate::now));
+    options.tokens = tokens(&configuration.tokens)?;
+    options.bootstrap_manifests = manifests()?;
+    options.raw_handlers = vec![reconciles(journal)];
+    let server = ApiServer::start(store.clone(), options).await.map_err(|error| Error::ApiServer(error.into()))?;
+    let tls = tls::ensure(&configuration.data_dir, &endpoint(configuration.listen), crate::now());
+    Ok(Api { server: Arc::new(server), tls: tls.map_err(|error| Error::ApiServer(error.into()))?, store })
+}
+
+impl Api {
+    /// Serves the API on a socket until the token is cancelled.
+    pub(crate) async fn listen(&self, running: &mut JoinSet<Result<(), Error>>, address: SocketAddr, shutdown: CancellationToken) -> Result<(), Error> {
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.map_err(|source| Error::Listen { address: address.to_string(), source })?;
+        let (server, tls) = (self.server.clone(), self.tls.clone());
+        running.spawn(async move { server.serve(listener, tls, shutdown).await.map_err(|error| Error::ApiServer(error.into())) });
+        Ok(())
+    }
+
+    /// Ends watches, and closes the store once its last batch is on disk.
+    pub(crate) fn close(self) {
+        self.server.stop();
+        self.store.close();
+    }
+}
+
+fn endpoint(listen: SocketAddr) -> Endpoint {
+    let reachable = if listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), listen.port()) } else { listen };
+    Endpoint { names: vec![listen.ip().to_string()], url: format!("https://{reachable}") }
+}
+
+fn tokens(tokens: &[Token]) -> Result<Vec<StaticToken>, Error> {
+    let known = |token: &Token| {
+        let mut token_sha256 = [0; 32];
+        hex::decode_to_slice(&token.sha256, &mut token_sha256)
+            .map_err(|_| Error::Configuration(format!("the token of {:?} needs a sha256 of 64 hexadecimal digits", token.user)))?;
+        let user = UserInfo { name: token.user.clone(), groups: token.groups.clone(), ..UserInfo::default() };
+        Ok(StaticToken { token_sha256, user })
+    };
+    tokens.iter().map(known).collect()
+}
+
+/// The kinds of the platform, then its roles.
+fn manifests() -> Result<Vec<Value>, Error> {
+    let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| Error::ApiServer(error);
+    let kinds = essaim_api::definitions().into_iter().map(serde_json::to_value);
+    let mut manifests = kinds.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(error.into()))?;
+    manifests.extend(serde_yaml::from_multiple::<Value>(ROLES).map_err(|error| unreadable(error.into()))?);
+    Ok(manifests)
+}
+
+/// What the controllers of this process remember of their last passes.
+fn reconciles(journal: Arc<Journal>) -> RawHandler {
+    RawHandler::new(essaim_api::names::RECONCILES_PATH, move |_| {
+        let entries = journal.entries();
+        async move { Ok(axum::Json(entries).into_response()) }
+    })
+}

@@ -1,0 +1,117 @@
+//! The roles `controllers` and `gateway`.
+
+use std::{path::Path, sync::Arc};
+
+use essaim_backend::swarm::Swarm as SwarmBackend;
+use essaim_controllers::{Context, Journal, Prober};
+use essaim_directory::FileDirectory;
+use essaim_gateway::{Gateway, Limits, Options, SiteKey as GatewayKey};
+use essaim_plan::notebook::{Reach, Site, service_name};
+use essaim_swarm::{Swarm, SwarmOff};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{access::Access, api::Api, hold, site_key};
+use crate::{
+    configuration::{Configuration, SwarmAt},
+    error::Error,
+};
+
+/// The controllers' user in the API of the same process.
+const CONTROLLERS: &str = "essaim:controllers";
+/// The gateway's.
+const GATEWAY: &str = "essaim:gateway";
+/// Makes the site key at the first start, and nothing else.
+const BOOTSTRAP: &str = "essaim:bootstrap";
+
+type Roles = JoinSet<Result<(), Error>>;
+
+/// Starts the reconcilers.
+pub(crate) async fn start_controllers(
+    running: &mut Roles,
+    configuration: &Configuration,
+    access: &Access,
+    journal: Arc<Journal>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    match &configuration.swarm {
+        SwarmAt::Off => start_with(SwarmOff, running, configuration, access, journal, shutdown).await,
+        SwarmAt::Url(url) => {
+            let options = essaim_swarm::Options::new(crate::now, service_name);
+            let swarm = Swarm::connect(Some(url), options).map_err(|error| Error::Swarm(error.into()))?;
+            start_with(swarm, running, configuration, access, journal, shutdown).await
+        }
+    }
+}
+
+async fn start_with<S: SwarmBackend>(
+    swarm: S,
+    running: &mut Roles,
+    configuration: &Configuration,
+    access: &Access,
+    journal: Arc<Journal>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let key = site_key::obtain(&access.client(BOOTSTRAP)?, true).await?;
+    let context = Context {
+        client: access.client(CONTROLLERS)?,
+        swarm,
+        directory: directory(&configuration.directory)?,
+        site: Site { key, reach: configuration.reach.clone() },
+        prober: Prober::new(configuration.reach.clone()),
+        journal,
+        clock: Arc::new(crate::now),
+        checkpoint: hold::checkpoint(configuration.hold_at_step),
+    };
+    running.spawn(async move {
+        essaim_controllers::run(Arc::new(context), shutdown).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// The accounts; a first start writes an empty file that says what belongs there.
+fn directory(path: &Path) -> Result<FileDirectory, Error> {
+    if !path.exists() {
+        let text = "# Who may have notebooks: users: [{login, uid, gid, groups: [{name, gid}], home}]\nusers: []\n";
+        std::fs::write(path, text).map_err(|source| Error::Write { path: path.into(), source })?;
+    }
+    FileDirectory::open(path).map_err(|error| Error::Directory(error.into()))
+}
+
+/// Starts the gateway: plain HTTP on loopback or behind a proxy, TLS elsewhere.
+pub(crate) async fn start_gateway(
+    running: &mut Roles,
+    configuration: &Configuration,
+    access: &Access,
+    api: Option<&Api>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let key = site_key::obtain(&access.client(BOOTSTRAP)?, false).await?;
+    let session_key = GatewayKey::try_new(key.session_key()).map_err(|error| Error::Gateway(error.into()))?;
+    let options = Options {
+        reach: match configuration.reach {
+            Reach::HostPorts | Reach::Both(_) => essaim_gateway::Reach::Host,
+            Reach::Overlay(_) => essaim_gateway::Reach::Overlay,
+        },
+        site_key: session_key,
+        clock: Arc::new(crate::now),
+        secure_cookies: !configuration.gateway.ip().is_loopback(),
+        limits: Limits::default(),
+        upstream_token: Arc::new(move |uid| key.notebook_token(uid)),
+    };
+    let gateway = Gateway::new(access.client(GATEWAY)?, options);
+    let bound = TcpListener::bind(configuration.gateway).await;
+    let listener = bound.map_err(|source| Error::Listen { address: configuration.gateway.to_string(), source })?;
+    let tls = match (configuration.gateway_plain, api) {
+        (true, _) => None,
+        (false, Some(api)) => Some(api.tls.config()),
+        (false, None) => {
+            let words = "a gateway without the role api serves plain HTTP behind a proxy that ends TLS: add --gateway-behind-proxy";
+            return Err(Error::Configuration(words.into()));
+        }
+    };
+    tracing::info!(gateway = %configuration.gateway, tls = tls.is_some(), "the gateway is ready");
+    running.spawn(async move { gateway.run(listener, tls, shutdown).await.map_err(|error| Error::Gateway(error.into())) });
+    Ok(())
+}

@@ -40,6 +40,7 @@ enum Source {
     Count(JsonPath),
 }
 
+const FORMATS: [&str; 9] = ["", "int32", "int64", "float", "double", "byte", "date", "date-time", "password"];
 const MAX_COLUMNS: usize = 64;
 
 impl Columns {
@@ -107,8 +108,7 @@ impl Column {
         }
         let kind = Kind::parse(text("type"))?;
         let format = text("format");
-        const FORMATS: [&str; 8] = ["", "int32", "int64", "float", "double", "byte", "date-time", "password"];
-        if !FORMATS.contains(&format) && !matches!(format, "date" | "name") {
+        if !FORMATS.contains(&format) {
             return Err(FieldError::invalid("format", &format.into(), "must be one of int32, int64, float, double, byte, date, date-time, password"));
         }
         Ok(Self {
@@ -157,8 +157,7 @@ impl Kind {
         match (self, value) {
             (_, Value::Null) => Value::Null,
             (Self::Integer, Value::Number(number)) if number.is_f64() => whole(number.as_f64()),
-            (Self::Integer | Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) => value.clone(),
-            (Self::Text, Value::String(_)) => value.clone(),
+            (Self::Integer | Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) | (Self::Text, Value::String(_)) => value.clone(),
             (Self::Text, other) => other.to_string().into(),
             (Self::Date, Value::String(text)) => age_of(text, now).into(),
             _ => Value::Null,

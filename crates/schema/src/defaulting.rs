@@ -54,7 +54,9 @@ pub(crate) fn prune_nulls(node: &Node, value: &mut Value) {
         }),
         Value::Array(items) => {
             let Some(child) = node.items.as_deref() else { return };
-            items.iter_mut().for_each(|item| prune_nulls(child, item));
+            for item in items {
+                prune_nulls(child, item);
+            }
         }
         _ => {}
     }

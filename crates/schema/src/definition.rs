@@ -65,6 +65,7 @@ pub struct SelectableField {
 
 /// One version of the resource.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of a CustomResourceDefinition, independent of the others")]
 pub struct Version {
     /// `v1alpha1`.
     pub name: String,

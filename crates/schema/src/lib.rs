@@ -39,3 +39,6 @@ pub use human::human_duration;
 pub use json_path::JsonPath;
 pub use quantity::{ParseQuantityError, Quantity};
 pub use structural::Structural;
+
+#[cfg(test)]
+mod properties;

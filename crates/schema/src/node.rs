@@ -151,7 +151,7 @@ pub(crate) struct Junctors {
 impl Node {
     /// The schema of the field `name` of a map.
     pub(crate) fn child(&self, name: &str) -> Option<&Node> {
-        self.properties.get(name).or(match &self.additional {
+        self.properties.get(name).or_else(|| match &self.additional {
             Additional::Schema(schema) => Some(schema.as_ref()),
             Additional::Nothing | Additional::Anything => None,
         })

@@ -44,23 +44,32 @@ impl Errors {
         }
     }
 
+    fn extend(&mut self, errors: Vec<FieldError>) {
+        for error in errors {
+            self.push(error);
+        }
+    }
+
     fn full(&self) -> bool {
         self.list.len() >= MAX_ERRORS
     }
 
     /// A rule that the value breaks: `spec.memory in body should …`.
     fn invalid(&mut self, path: &Path<'_>, value: &Value, words: &str) {
-        let at = path.to_string();
-        let detail = if at.is_empty() { format!("\"\" {words}") } else { format!("{at} in body {words}") };
-        self.push(FieldError::invalid(at, value, detail));
+        let detail = format!("{} {words}", in_body(path));
+        self.push(FieldError::invalid(path.to_string(), value, detail));
     }
 
     /// A value that is not of the type.
     fn type_invalid(&mut self, path: &Path<'_>, kind: &str, shown: &Value) {
-        let at = path.to_string();
-        let detail = format!("{at} in body must be of type {kind}: {shown}");
-        self.push(FieldError { reason: Reason::TypeInvalid, path: at, bad_value: Some(shown.clone()), detail });
+        let detail = format!("{} must be of type {kind}: {shown}", in_body(path));
+        self.push(FieldError { reason: Reason::TypeInvalid, path: path.to_string(), bad_value: Some(shown.clone()), detail });
     }
+}
+
+/// The subject of a sentence about a field.
+fn in_body(path: &Path<'_>) -> String {
+    if path.depth() == 0 { "\"\"".to_owned() } else { format!("{path} in body") }
 }
 
 fn check(node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>, errors: &mut Errors) {
@@ -132,9 +141,8 @@ fn check_embedded(value: &Value, old: Option<&Value>, path: &Path<'_>, errors: &
     for name in ["apiVersion", "kind"] {
         let at = path.field(name).to_string();
         match value.get(name) {
-            None => errors.push(FieldError::required(at, "must not be empty")),
             Some(Value::String(text)) if !text.is_empty() => {}
-            Some(Value::String(_)) => errors.push(FieldError::required(at, "must not be empty")),
+            None | Some(Value::String(_)) => errors.push(FieldError::required(at, "must not be empty")),
             Some(other) => errors.type_invalid(&path.field(name), "string", &type_of(other).into()),
         }
     }
@@ -147,3 +155,6 @@ fn check_metadata(value: &Value, old: Option<&Value>, path: &Path<'_>, errors: &
         check(object_meta(), metadata, before, &path.field("metadata"), errors);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,17 +55,17 @@ fn extend(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_extension(extensions::encoders)?;
     env.add_overload(BOUNDED, "bounded", vec![DYN_TYPE], bounded)?;
     let text = || vec![STRING_TYPE];
-    env.add_member_overload("@matches", "matches_go", STRING_TYPE, text(), matches)?;
-    env.add_overload("@matches", "matches_go_global", vec![STRING_TYPE, STRING_TYPE], matches)?;
-    env.add_member_overload("@replace", "replace_bounded", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], replace)?;
+    env.add_member_overload("@matches", "matches_go", STRING_TYPE, text(), |arguments| matches(&arguments))?;
+    env.add_overload("@matches", "matches_go_global", vec![STRING_TYPE, STRING_TYPE], |arguments| matches(&arguments))?;
+    env.add_member_overload("@replace", "replace_bounded", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], |arguments| replace(&arguments))?;
     let counted = vec![STRING_TYPE, STRING_TYPE, cel::common::types::INT_TYPE];
-    env.add_member_overload("@replace", "replace_bounded_n", STRING_TYPE, counted, replace)?;
-    env.add_member_overload("@join", "join_bounded", LIST_TYPE, vec![], join)?;
-    env.add_member_overload("@join", "join_bounded_with", LIST_TYPE, text(), join)?;
-    env.add_member_overload("find", "find", STRING_TYPE, text(), find)?;
-    env.add_member_overload("findAll", "find_all", STRING_TYPE, text(), find_all)?;
-    env.add_overload("isIP", "is_ip", text(), is_ip)?;
-    env.add_overload("isURL", "is_url", text(), is_url)?;
+    env.add_member_overload("@replace", "replace_bounded_n", STRING_TYPE, counted, |arguments| replace(&arguments))?;
+    env.add_member_overload("@join", "join_bounded", LIST_TYPE, vec![], |arguments| join(&arguments))?;
+    env.add_member_overload("@join", "join_bounded_with", LIST_TYPE, text(), |arguments| join(&arguments))?;
+    env.add_member_overload("find", "find", STRING_TYPE, text(), |arguments| find(&arguments))?;
+    env.add_member_overload("findAll", "find_all", STRING_TYPE, text(), |arguments| find_all(&arguments))?;
+    env.add_overload("isIP", "is_ip", text(), |arguments| is_ip(&arguments))?;
+    env.add_overload("isURL", "is_url", text(), |arguments| is_url(&arguments))?;
     lists::extend(env)?;
     quantity::extend(env)
 }
@@ -92,8 +92,8 @@ fn items<'b, 'v>(arguments: &'b [CowVal<'_, 'v>], index: usize) -> Result<Vec<&'
     Ok(std::iter::from_fn(|| iterator.next()).collect())
 }
 
-fn yes_or_no<'b, 'v>(answer: bool) -> Outcome<'b, 'v> {
-    Ok(CowVal::owned(CelBool::from(answer)))
+fn yes_or_no<'b, 'v>(answer: bool) -> CowVal<'b, 'v> {
+    CowVal::owned(CelBool::from(answer))
 }
 
 fn too_large(function: &str) -> ExecutionError {
@@ -126,26 +126,26 @@ fn compiled(pattern: &str) -> Result<Regex, ExecutionError> {
     Ok(regex)
 }
 
-fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let regex = compiled(text(&arguments, 1)?)?;
-    yes_or_no(regex.is_match(text(&arguments, 0)?))
+fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let regex = compiled(text(arguments, 1)?)?;
+    Ok(yes_or_no(regex.is_match(text(arguments, 0)?)))
 }
 
-fn find<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let regex = compiled(text(&arguments, 1)?)?;
-    let found = regex.find(text(&arguments, 0)?).map_or("", |found| found.as_str());
+fn find<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let regex = compiled(text(arguments, 1)?)?;
+    let found = regex.find(text(arguments, 0)?).map_or("", |found| found.as_str());
     Ok(CowVal::owned(CelString::from(found.to_owned())))
 }
 
-fn find_all<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let regex = compiled(text(&arguments, 1)?)?;
-    let found = regex.find_iter(text(&arguments, 0)?);
+fn find_all<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let regex = compiled(text(arguments, 1)?)?;
+    let found = regex.find_iter(text(arguments, 0)?);
     let boxed = found.map(|found| -> Box<dyn Val + 'v> { Box::new(CelString::from(found.as_str().to_owned())) });
     Ok(CowVal::owned(CelList::from(boxed.collect::<Vec<_>>())))
 }
 
-fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let (this, from, to) = (text(&arguments, 0)?, text(&arguments, 1)?, text(&arguments, 2)?);
+fn replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let (this, from, to) = (text(arguments, 0)?, text(arguments, 1)?, text(arguments, 2)?);
     let count = arguments.get(3).and_then(|value| value.downcast_ref::<CelInt>().map(|count| *count.inner()));
     let limit = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
     let places = this.matches(from).take(limit).count();
@@ -155,10 +155,10 @@ fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(CowVal::owned(CelString::from(this.replacen(from, to, limit))))
 }
 
-fn join<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let separator = if arguments.len() > 1 { text(&arguments, 1)? } else { "" };
+fn join<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let separator = if arguments.len() > 1 { text(arguments, 1)? } else { "" };
     let mut out = String::new();
-    for (index, item) in items(&arguments, 0)?.into_iter().enumerate() {
+    for (index, item) in items(arguments, 0)?.into_iter().enumerate() {
         let part = item.downcast_ref::<CelString<'_>>().map(CelString::inner);
         let part = part.ok_or_else(|| ExecutionError::function_error("join", "every item must be a string"))?;
         if index > 0 {
@@ -172,10 +172,10 @@ fn join<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(CowVal::owned(CelString::from(out)))
 }
 
-fn is_ip<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    yes_or_no(text(&arguments, 0)?.parse::<std::net::IpAddr>().is_ok())
+fn is_ip<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    Ok(yes_or_no(text(arguments, 0)?.parse::<std::net::IpAddr>().is_ok()))
 }
 
-fn is_url<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    yes_or_no(crate::format::Format::Uri.admits(&text(&arguments, 0)?.into()))
+fn is_url<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    Ok(yes_or_no(crate::format::Format::Uri.admits(&text(arguments, 0)?.into())))
 }

@@ -12,11 +12,8 @@ fn widgets(schema: &Value) -> Value {
 
 /// Every reference in the document leads somewhere.
 fn dangling(value: &Value, document: &Value, found: &mut Vec<String>) {
-    if let Some(target) = value.get("$ref").and_then(Value::as_str) {
-        if document.pointer(&target[1..]).is_none() {
-            found.push(target.to_owned());
-        }
-    }
+    let target = value.get("$ref").and_then(Value::as_str);
+    found.extend(target.filter(|target| document.pointer(&target[1..]).is_none()).map(str::to_owned));
     match value {
         Value::Object(map) => map.values().for_each(|value| dangling(value, document, found)),
         Value::Array(items) => items.iter().for_each(|value| dangling(value, document, found)),

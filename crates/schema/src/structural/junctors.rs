@@ -110,22 +110,21 @@ pub(super) fn check_complete(node: &Node, path: &Path<'_>, violations: &mut Vec<
 fn complete(shape: &Node, condition: &Node, path: &Path<'_>, seen: &str, violations: &mut Vec<Violation>) {
     for (name, inner) in &condition.properties {
         let seen = format!("{seen}.properties[{name}]");
-        match shape.properties.get(name) {
-            Some(child) => complete(child, inner, &path.field("properties").key(name), &seen, violations),
-            None => {
-                let at = path.field("properties").key(name).to_string();
-                violations.push(FieldError::required(at, format!("because it is defined in {seen}")));
-            }
+        let properties = path.field("properties");
+        let at = properties.key(name);
+        if let Some(child) = shape.properties.get(name) {
+            complete(child, inner, &at, &seen, violations);
+        } else {
+            violations.push(FieldError::required(at.to_string(), format!("because it is defined in {seen}")));
         }
     }
     if let Some(inner) = condition.items.as_deref() {
         let seen = format!("{seen}.items");
-        match shape.items.as_deref() {
-            Some(child) => complete(child, inner, &path.field("items"), &seen, violations),
-            None => {
-                let at = path.field("items").to_string();
-                violations.push(FieldError::required(at, format!("because it is defined in {seen}")));
-            }
+        let at = path.field("items");
+        if let Some(child) = shape.items.as_deref() {
+            complete(child, inner, &at, &seen, violations);
+        } else {
+            violations.push(FieldError::required(at.to_string(), format!("because it is defined in {seen}")));
         }
     }
     let nested = &condition.junctors;

@@ -11,10 +11,9 @@ pub(super) fn check(junctors: &Junctors, value: &Value, path: &Path<'_>, errors:
     all_of(&junctors.all_of, value, path, errors);
     any_of(&junctors.any_of, value, path, errors);
     one_of(&junctors.one_of, value, path, errors);
-    if let Some(condition) = junctors.not.as_deref() {
-        if failures(condition, value, path).is_empty() {
-            errors.invalid(path, value, "must not validate the schema (not)");
-        }
+    let forbidden = junctors.not.as_deref().is_some_and(|condition| failures(condition, value, path).is_empty());
+    if forbidden {
+        errors.invalid(path, value, "must not validate the schema (not)");
     }
 }
 
@@ -22,7 +21,7 @@ fn all_of(conditions: &[Node], value: &Value, path: &Path<'_>, errors: &mut Erro
     let failed: Vec<FieldError> = conditions.iter().flat_map(|condition| failures(condition, value, path)).collect();
     if !failed.is_empty() {
         errors.invalid(path, value, "must validate all the schemas (allOf)");
-        failed.into_iter().for_each(|error| errors.push(error));
+        errors.extend(failed);
     }
 }
 
@@ -32,7 +31,7 @@ fn any_of(conditions: &[Node], value: &Value, path: &Path<'_>, errors: &mut Erro
         return;
     }
     errors.invalid(path, value, "must validate at least one schema (anyOf)");
-    shortest(outcomes).into_iter().for_each(|error| errors.push(error));
+    errors.extend(shortest(outcomes));
 }
 
 fn one_of(conditions: &[Node], value: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -47,7 +46,7 @@ fn one_of(conditions: &[Node], value: &Value, path: &Path<'_>, errors: &mut Erro
         return;
     }
     errors.invalid(path, value, "must validate one and only one schema (oneOf). Found none valid");
-    shortest(outcomes).into_iter().for_each(|error| errors.push(error));
+    errors.extend(shortest(outcomes));
 }
 
 /// The failures of each condition, every condition looked at once: conditions nest, and looking twice would double the work

@@ -9,12 +9,12 @@ use cel::{DeclarationError, Env, ExecutionError};
 use super::{Outcome, argument, items, yes_or_no};
 
 pub(super) fn extend(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_member_overload("isSorted", "list_is_sorted", LIST_TYPE, vec![], is_sorted)?;
-    env.add_member_overload("sum", "list_sum", LIST_TYPE, vec![], sum)?;
+    env.add_member_overload("isSorted", "list_is_sorted", LIST_TYPE, vec![], |arguments| is_sorted(&arguments))?;
+    env.add_member_overload("sum", "list_sum", LIST_TYPE, vec![], |arguments| sum(&arguments))?;
     env.add_member_overload("min", "list_min", LIST_TYPE, vec![], |arguments| extreme(&arguments, "min", Ordering::Less))?;
     env.add_member_overload("max", "list_max", LIST_TYPE, vec![], |arguments| extreme(&arguments, "max", Ordering::Greater))?;
-    env.add_member_overload("indexOf", "list_index_of", LIST_TYPE, vec![DYN_TYPE], index_of)?;
-    env.add_member_overload("lastIndexOf", "list_last_index_of", LIST_TYPE, vec![DYN_TYPE], last_index_of)
+    env.add_member_overload("indexOf", "list_index_of", LIST_TYPE, vec![DYN_TYPE], |arguments| index_of(&arguments))?;
+    env.add_member_overload("lastIndexOf", "list_last_index_of", LIST_TYPE, vec![DYN_TYPE], |arguments| last_index_of(&arguments))
 }
 
 fn compare(one: &dyn Val, other: &dyn Val) -> Result<Ordering, ExecutionError> {
@@ -22,18 +22,18 @@ fn compare(one: &dyn Val, other: &dyn Val) -> Result<Ordering, ExecutionError> {
     comparer.compare(other)
 }
 
-fn is_sorted<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    for pair in items(&arguments, 0)?.windows(2) {
+fn is_sorted<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    for pair in items(arguments, 0)?.windows(2) {
         if compare(pair[0], pair[1])?.is_gt() {
-            return yes_or_no(false);
+            return Ok(yes_or_no(false));
         }
     }
-    yes_or_no(true)
+    Ok(yes_or_no(true))
 }
 
-fn sum<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+fn sum<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
     let mut total: Option<Box<dyn Val + 'v>> = None;
-    for item in items(&arguments, 0)? {
+    for item in items(arguments, 0)? {
         let next = match &total {
             None => item.clone_as_boxed(),
             Some(total) => {
@@ -61,17 +61,17 @@ fn extreme<'b, 'v>(arguments: &[CowVal<'b, 'v>], function: &str, wanted: Orderin
     Ok(CowVal::Owned(best.clone_as_boxed()))
 }
 
-fn index_of<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let wanted = argument(&arguments, 1)?;
-    position(items(&arguments, 0)?.iter().position(|item| item.equals(wanted)))
+fn index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let wanted = argument(arguments, 1)?;
+    Ok(position(items(arguments, 0)?.iter().position(|item| item.equals(wanted))))
 }
 
-fn last_index_of<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let wanted = argument(&arguments, 1)?;
-    position(items(&arguments, 0)?.iter().rposition(|item| item.equals(wanted)))
+fn last_index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let wanted = argument(arguments, 1)?;
+    Ok(position(items(arguments, 0)?.iter().rposition(|item| item.equals(wanted))))
 }
 
-fn position<'b, 'v>(position: Option<usize>) -> Outcome<'b, 'v> {
+fn position<'b, 'v>(position: Option<usize>) -> CowVal<'b, 'v> {
     let position = position.and_then(|position| i64::try_from(position).ok());
-    Ok(CowVal::owned(CelInt::from(position.unwrap_or(-1))))
+    CowVal::owned(CelInt::from(position.unwrap_or(-1)))
 }

@@ -43,22 +43,22 @@ pub(super) fn extend(env: &mut Env) -> Result<(), DeclarationError> {
     let this = || QUANTITY.to_owned();
     let other = || vec![QUANTITY.to_owned()];
     env.add_type(this())?;
-    env.add_overload("quantity", "string_to_quantity", vec![STRING_TYPE], quantity)?;
-    env.add_overload("isQuantity", "is_quantity_string", vec![STRING_TYPE], is_quantity)?;
+    env.add_overload("quantity", "string_to_quantity", vec![STRING_TYPE], |arguments| quantity(&arguments))?;
+    env.add_overload("isQuantity", "is_quantity_string", vec![STRING_TYPE], |arguments| is_quantity(&arguments))?;
     env.add_member_overload("isLessThan", "quantity_is_less_than", this(), other(), |arguments| {
-        yes_or_no(order(&arguments)?.is_lt())
+        Ok(yes_or_no(order(&arguments)?.is_lt()))
     })?;
     env.add_member_overload("isGreaterThan", "quantity_is_greater_than", this(), other(), |arguments| {
-        yes_or_no(order(&arguments)?.is_gt())
+        Ok(yes_or_no(order(&arguments)?.is_gt()))
     })?;
     env.add_member_overload("compareTo", "quantity_compare_to", this(), other(), |arguments| {
         let order = order(&arguments)?;
         Ok(CowVal::owned(CelInt::from(order as i64)))
     })?;
     env.add_member_overload("isInteger", "quantity_is_integer", this(), vec![], |arguments| {
-        yes_or_no(receiver(&arguments)?.as_integer().is_some())
+        Ok(yes_or_no(receiver(&arguments)?.as_integer().is_some()))
     })?;
-    env.add_member_overload("asInteger", "quantity_as_integer", this(), vec![], as_integer)?;
+    env.add_member_overload("asInteger", "quantity_as_integer", this(), vec![], |arguments| as_integer(&arguments))?;
     env.add_member_overload("asApproximateFloat", "quantity_as_float", this(), vec![], |arguments| {
         Ok(CowVal::owned(CelDouble::from(receiver(&arguments)?.as_approximate_float())))
     })?;
@@ -67,36 +67,36 @@ pub(super) fn extend(env: &mut Env) -> Result<(), DeclarationError> {
         Ok(CowVal::owned(CelInt::from(order as i64)))
     })?;
     env.add_member_overload("add", "quantity_add", this(), other(), |arguments| {
-        combined(receiver(&arguments)?.saturating_add(operand(&arguments)?))
+        Ok(combined(receiver(&arguments)?.saturating_add(operand(&arguments)?)))
     })?;
     env.add_member_overload("sub", "quantity_sub", this(), other(), |arguments| {
-        combined(receiver(&arguments)?.saturating_sub(operand(&arguments)?))
+        Ok(combined(receiver(&arguments)?.saturating_sub(operand(&arguments)?)))
     })?;
     env.add_member_overload("add", "quantity_add_int", this(), vec![INT_TYPE], |arguments| {
-        combined(receiver(&arguments)?.saturating_add(operand(&arguments)?))
+        Ok(combined(receiver(&arguments)?.saturating_add(operand(&arguments)?)))
     })?;
     env.add_member_overload("sub", "quantity_sub_int", this(), vec![INT_TYPE], |arguments| {
-        combined(receiver(&arguments)?.saturating_sub(operand(&arguments)?))
+        Ok(combined(receiver(&arguments)?.saturating_sub(operand(&arguments)?)))
     })
 }
 
-fn quantity<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let parsed = text(&arguments, 0)?.parse().map_err(|error| ExecutionError::function_error("quantity", error))?;
-    combined(parsed)
+fn quantity<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let parsed = text(arguments, 0)?.parse().map_err(|error| ExecutionError::function_error("quantity", error))?;
+    Ok(combined(parsed))
 }
 
-fn is_quantity<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    Ok(CowVal::owned(CelBool::from(text(&arguments, 0)?.parse::<Quantity>().is_ok())))
+fn is_quantity<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    Ok(CowVal::owned(CelBool::from(text(arguments, 0)?.parse::<Quantity>().is_ok())))
 }
 
-fn as_integer<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let whole = receiver(&arguments)?.as_integer();
+fn as_integer<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
+    let whole = receiver(arguments)?.as_integer();
     let whole = whole.ok_or_else(|| ExecutionError::function_error("asInteger", "cannot convert value to integer"))?;
     Ok(CowVal::owned(CelInt::from(whole)))
 }
 
-fn combined<'b, 'v>(quantity: Quantity) -> Outcome<'b, 'v> {
-    Ok(CowVal::owned(QuantityVal(quantity)))
+fn combined<'b, 'v>(quantity: Quantity) -> CowVal<'b, 'v> {
+    CowVal::owned(QuantityVal(quantity))
 }
 
 fn order(arguments: &[CowVal<'_, '_>]) -> Result<Ordering, ExecutionError> {

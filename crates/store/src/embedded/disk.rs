@@ -2,9 +2,9 @@
 //!
 //! A commit is one `fsync`: redb writes pages with checksums, flips the root and syncs, and after a crash falls
 //! back to the older root if the newer one is incomplete. Its two-phase mode would sync twice to guard against
-//! somebody who controls the order in which a crashing machine writes its pages, and its quick repair would write
-//! the allocator's state with each commit to spare a pass over the file at start. Measured, either costs a multiple
-//! of the time of a commit; the pass is made at every start anyway, because redb verifies checksums only then.
+//! somebody who controls the order in which a crashing machine writes its pages. Its quick repair would write the
+//! allocator's state with each commit (measured: slower) to spare a pass over the file at start; that pass is made
+//! at every start anyway, because redb verifies checksums only then.
 
 use std::{
     collections::BTreeMap,

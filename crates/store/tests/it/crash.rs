@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use essaim_store::{Key, Options, Revision, Store as _};
+use essaim_store::{Key, Options, Retention, Revision, Store as _};
 use futures::{StreamExt as _, future::join_all};
 
 use crate::{open, put, write};
@@ -24,11 +24,16 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
+/// A short log, so that kills also fall into its compaction, and the file stays small.
+fn options() -> Options {
+    Options { retention: Retention { events: 2_000, ..Retention::default() }, ..Options::default() }
+}
+
 /// The process that is killed. Run as a test of its own it does nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn child_that_writes_until_it_is_killed() {
     let Some(directory) = variable(DIRECTORY) else { return };
-    let store = open(Path::new(&directory), Options::default());
+    let store = open(Path::new(&directory), options());
     let watcher = async {
         let mut watch = store.watch("", store.revision()).unwrap();
         while let Some(batch) = watch.next().await {
@@ -111,7 +116,7 @@ async fn killed_process_loses_nothing_that_it_acknowledged_or_showed() {
         let lifetime = Duration::from_micros(1_000 + round * 7_919 % 120_000);
         let testimony = write_and_kill(directory.path(), lifetime);
 
-        let store = open(directory.path(), Options::default());
+        let store = open(directory.path(), options());
         assert!(store.revision() >= testimony.newest, "round {round}: a revision was seen and is gone");
         for (key, revision) in testimony.keys {
             let record = store.get(&Key::new(key.as_str())).await.unwrap().0;

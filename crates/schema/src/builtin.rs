@@ -163,8 +163,9 @@ mod tests {
         let now = "2026-03-01T12:00:00Z".parse().expect("a time");
         let object = json!({"metadata": {"name": "e", "creationTimestamp": "2026-03-01T11:59:00Z"}, "type": "Normal", "reason": "Started",
             "lastTimestamp": null, "eventTime": "2026-03-01T11:58:00.000000Z", "involvedObject": {"kind": "NotebookServer", "name": "a"}, "message": "up"});
-        assert_eq!(event.columns.cells(&object, now), [
-            json!("e"), json!("2m"), json!("Normal"), json!("Started"), json!("notebookserver/a"), json!("up"),
-        ]);
+        assert_eq!(
+            event.columns.cells(&object, now),
+            [json!("e"), json!("2m"), json!("Normal"), json!("Started"), json!("notebookserver/a"), json!("up"),]
+        );
     }
 }

@@ -59,7 +59,12 @@ pub(crate) fn evaluate(root: &Node, new: &Value, old: Option<&Value>) -> Vec<Fie
         pass.errors
     });
     evaluated.unwrap_or_else(|words| {
-        vec![FieldError { reason: Reason::InternalError, path: String::new(), bad_value: None, detail: words.to_owned() }]
+        vec![FieldError {
+            reason: Reason::InternalError,
+            path: String::new(),
+            bad_value: None,
+            detail: words.to_owned(),
+        }]
     })
 }
 
@@ -71,7 +76,9 @@ struct Pass {
 
 impl Pass {
     fn walk(&mut self, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) {
-        if !node.has_rules || new.is_null() || self.errors.len() >= MAX_ERRORS {
+        // A value of another type is one that was tolerated because it did not change; no rule is about it.
+        let other_type = node.kind.is_some_and(|kind| !kind.admits(new));
+        if !node.has_rules || new.is_null() || other_type || self.errors.len() >= MAX_ERRORS {
             return;
         }
         self.apply_rules(node, new, old, path);
@@ -106,7 +113,7 @@ impl Pass {
             return;
         }
         let is_root = path.depth() == 0;
-        let bindings = Bindings { node, new, old, is_root };
+        let bindings = Bindings { node, new, old, is_root, unchanged };
         for rule in rules {
             if let Err(failure) = self.holds(rule, &bindings) {
                 self.errors.push(rule.error(new, failure, path));
@@ -117,14 +124,22 @@ impl Pass {
     /// Whether the rule holds; the error is the message for the user.
     fn holds(&self, rule: &Rule, bindings: &Bindings<'_>) -> Result<(), String> {
         if !self.budget.start(bindings.new, bindings.old) {
-            return Err(format!("validation failed due to running out of cost budget, no further validation rules will be run: {}", rule.shown()));
+            return Err(format!(
+                "validation failed due to running out of cost budget, no further validation rules will be run: {}",
+                rule.shown()
+            ));
         }
         let outcome = self.run(&rule.expression, rule, bindings, |value| {
-            value.downcast_ref::<CelBool>().map(|held| *held.inner()).ok_or_else(|| "the rule gave no boolean".to_owned())
+            value
+                .downcast_ref::<CelBool>()
+                .map(|held| *held.inner())
+                .ok_or_else(|| "the rule gave no boolean".to_owned())
         });
         match outcome {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.message(rule, bindings)),
+            // What makes evaluation fail was there before.
+            Err(_) if bindings.unchanged && !self.budget.is_exhausted() => Ok(()),
             Err(error) => Err(format!("{error} evaluating rule: {}", rule.message.as_deref().unwrap_or(&rule.text))),
         }
     }
@@ -166,6 +181,7 @@ struct Bindings<'a> {
     new: &'a Value,
     old: Option<&'a Value>,
     is_root: bool,
+    unchanged: bool,
 }
 
 impl<'a> Bindings<'a> {

@@ -51,7 +51,11 @@ impl Columns {
             return Err(vec![FieldError::invalid("", columns, "must be a list")]);
         }
         if list.len() > MAX_COLUMNS {
-            return Err(vec![FieldError::invalid("", &list.len().into(), format!("must have at most {MAX_COLUMNS} items"))]);
+            return Err(vec![FieldError::invalid(
+                "",
+                &list.len().into(),
+                format!("must have at most {MAX_COLUMNS} items"),
+            )]);
         }
         let mut errors = Vec::new();
         let mut compiled = vec![name_column()];
@@ -96,7 +100,8 @@ fn name_column() -> Column {
 
 fn age_column() -> Option<Column> {
     let description = "When the object was made.";
-    let column = json!({"name": "Age", "type": "date", "description": description, "jsonPath": ".metadata.creationTimestamp"});
+    let column =
+        json!({"name": "Age", "type": "date", "description": description, "jsonPath": ".metadata.creationTimestamp"});
     Column::compile(&column).ok()
 }
 
@@ -109,7 +114,11 @@ impl Column {
         let kind = Kind::parse(text("type"))?;
         let format = text("format");
         if !FORMATS.contains(&format) {
-            return Err(FieldError::invalid("format", &format.into(), "must be one of int32, int64, float, double, byte, date, date-time, password"));
+            return Err(FieldError::invalid(
+                "format",
+                &format.into(),
+                "must be one of int32, int64, float, double, byte, date, date-time, password",
+            ));
         }
         Ok(Self {
             definition: json!({
@@ -157,7 +166,9 @@ impl Kind {
         match (self, value) {
             (_, Value::Null) => Value::Null,
             (Self::Integer, Value::Number(number)) if number.is_f64() => whole(number.as_f64()),
-            (Self::Integer | Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) | (Self::Text, Value::String(_)) => value.clone(),
+            (Self::Integer | Self::Number, Value::Number(_))
+            | (Self::Boolean, Value::Bool(_))
+            | (Self::Text, Value::String(_)) => value.clone(),
             (Self::Text, other) => other.to_string().into(),
             (Self::Date, Value::String(text)) => age_of(text, now).into(),
             _ => Value::Null,
@@ -241,10 +252,22 @@ mod tests {
             "status": {"load": 0.5, "started": "2026-02-27T09:00:00Z", "zero": "0001-01-01T00:00:00Z",
                        "conditions": [{"type": "Ready", "status": "True"}]},
         });
-        assert_eq!(columns.cells(&object, now()), vec![
-            json!("nb"), json!("True"), json!(3), json!(0.5), json!(false), json!("[\"a\",\"b\"]"), json!(null),
-            json!("2d3h"), json!("<invalid>"), json!("<unknown>"), json!(null),
-        ]);
+        assert_eq!(
+            columns.cells(&object, now()),
+            vec![
+                json!("nb"),
+                json!("True"),
+                json!(3),
+                json!(0.5),
+                json!(false),
+                json!("[\"a\",\"b\"]"),
+                json!(null),
+                json!("2d3h"),
+                json!("<invalid>"),
+                json!("<unknown>"),
+                json!(null),
+            ]
+        );
         assert_eq!(columns.definitions()[2]["priority"], 1);
         assert_eq!(columns.definitions()[0]["format"], "name");
     }
@@ -259,7 +282,8 @@ mod tests {
 
     #[test]
     fn a_bad_column_is_named() {
-        let errors = Columns::compile(&json!([{"name": "A", "type": "colour", "jsonPath": ".a"}])).expect_err("refused");
+        let errors =
+            Columns::compile(&json!([{"name": "A", "type": "colour", "jsonPath": ".a"}])).expect_err("refused");
         assert_eq!(errors[0].path, "[0].type");
     }
 }

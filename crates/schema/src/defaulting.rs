@@ -46,7 +46,11 @@ pub(crate) fn prune_nulls(node: &Node, value: &mut Value) {
     match value {
         Value::Object(map) => map.retain(|name, value| {
             let Some(child) = node.child(name) else { return true };
-            if value.is_null() && !child.nullable && child.default.is_none() && (child.kind.is_some() || child.int_or_string) {
+            if value.is_null()
+                && !child.nullable
+                && child.default.is_none()
+                && (child.kind.is_some() || child.int_or_string)
+            {
                 return false;
             }
             prune_nulls(child, value);
@@ -82,9 +86,13 @@ mod tests {
         schema.default(&mut empty);
         assert_eq!(empty, json!({"spec": {"class": "standard", "note": "none"}}));
 
-        let mut object = json!({"spec": {"class": null, "note": null, "free": null, "ports": [{}], "named": {"a": {}}}});
+        let mut object =
+            json!({"spec": {"class": null, "note": null, "free": null, "ports": [{}], "named": {"a": {}}}});
         schema.default(&mut object);
         schema.prune_nulls(&mut object);
-        assert_eq!(object, json!({"spec": {"class": "standard", "note": null, "ports": [{"protocol": "TCP"}], "named": {"a": {"on": true}}}}));
+        assert_eq!(
+            object,
+            json!({"spec": {"class": "standard", "note": null, "ports": [{"protocol": "TCP"}], "named": {"a": {"on": true}}}})
+        );
     }
 }

@@ -65,7 +65,10 @@ pub struct SelectableField {
 
 /// One version of the resource.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of a CustomResourceDefinition, independent of the others")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of a CustomResourceDefinition, independent of the others"
+)]
 pub struct Version {
     /// `v1alpha1`.
     pub name: String,

@@ -62,7 +62,10 @@ impl Reason {
     }
 
     fn shows_value(self) -> bool {
-        matches!(self, Self::Invalid | Self::TypeInvalid | Self::NotSupported | Self::Duplicate | Self::TooMany | Self::NotFound)
+        matches!(
+            self,
+            Self::Invalid | Self::TypeInvalid | Self::NotSupported | Self::Duplicate | Self::TooMany | Self::NotFound
+        )
     }
 }
 

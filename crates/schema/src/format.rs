@@ -77,9 +77,12 @@ impl Format {
     /// Whether the value has the format; a value of a type that the format says nothing about passes.
     pub(crate) fn admits(self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Int32, Value::Number(number)) => number.as_f64().is_some_and(|n| (-2_147_483_648.0..=2_147_483_647.0).contains(&n)),
+            (Self::Int32, Value::Number(number)) => {
+                number.as_f64().is_some_and(|n| (-2_147_483_648.0..=2_147_483_647.0).contains(&n))
+            }
             (Self::Int64, Value::Number(number)) => {
-                number.is_i64() || number.as_f64().is_some_and(|n| number.is_f64() && n.abs() <= 9_223_372_036_854_775_807.0)
+                number.is_i64()
+                    || number.as_f64().is_some_and(|n| number.is_f64() && n.abs() <= 9_223_372_036_854_775_807.0)
             }
             (_, Value::String(text)) => self.admits_text(text),
             _ => true,
@@ -112,7 +115,8 @@ impl Format {
 /// RFC 3339, as Kubernetes writes times.
 pub(crate) fn parse_date_time(text: &str) -> Option<jiff::Timestamp> {
     let shaped = text.len() >= 20 && matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '));
-    let zoned = text.ends_with(['Z', 'z']) || text.get(text.len().saturating_sub(6)..).is_some_and(|zone| zone.starts_with(['+', '-']));
+    let zoned = text.ends_with(['Z', 'z'])
+        || text.get(text.len().saturating_sub(6)..).is_some_and(|zone| zone.starts_with(['+', '-']));
     (shaped && zoned).then(|| text.parse().ok())?
 }
 
@@ -133,7 +137,8 @@ pub(crate) fn parse_duration(text: &str) -> Option<i128> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |at| digits + at);
+        let unit_end =
+            rest[digits..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |at| digits + at);
         nanos += number * unit_nanos(&rest[digits..unit_end])?;
         rest = &rest[unit_end..];
     }
@@ -171,9 +176,8 @@ fn is_mac(text: &str) -> bool {
 }
 
 fn is_email(text: &str) -> bool {
-    text.rsplit_once('@').is_some_and(|(user, host)| {
-        !user.is_empty() && !user.contains(char::is_whitespace) && is_hostname(host)
-    })
+    text.rsplit_once('@')
+        .is_some_and(|(user, host)| !user.is_empty() && !user.contains(char::is_whitespace) && is_hostname(host))
 }
 
 fn is_hostname(text: &str) -> bool {
@@ -200,8 +204,9 @@ fn is_uri(text: &str) -> bool {
 }
 
 fn is_base64(text: &str) -> bool {
-    static SHAPE: std::sync::LazyLock<Option<Regex>> =
-        std::sync::LazyLock::new(|| Regex::new("^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$").ok());
+    static SHAPE: std::sync::LazyLock<Option<Regex>> = std::sync::LazyLock::new(|| {
+        Regex::new("^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$").ok()
+    });
     SHAPE.as_ref().is_some_and(|shape| shape.is_match(text))
 }
 

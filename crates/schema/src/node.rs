@@ -92,7 +92,10 @@ pub(crate) enum ListType {
 
 /// One node: its shape, and what its value must satisfy.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a keyword of the schema language, independent of the others")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a keyword of the schema language, independent of the others"
+)]
 pub(crate) struct Node {
     pub(crate) kind: Option<Type>,
     pub(crate) nullable: bool,

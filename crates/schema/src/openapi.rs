@@ -62,7 +62,11 @@ struct Api<'a> {
 
 impl Api<'_> {
     fn root(&self) -> String {
-        if self.group.is_empty() { format!("/api/{}", self.version) } else { format!("/apis/{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            format!("/api/{}", self.version)
+        } else {
+            format!("/apis/{}/{}", self.group, self.version)
+        }
     }
 
     /// `dev.essaim.v1alpha1.NotebookServer`: the group backwards, so that related names sort together.

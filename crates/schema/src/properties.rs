@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::{Columns, Definition, JsonPath, Quantity, Structural};
 
 fn anything() -> impl Strategy<Value = Value> {
-    let names = prop::sample::select(vec!["spec", "metadata", "labels", "items", "name", "on", "free", "size", "a.b", ""]);
+    let names =
+        prop::sample::select(vec!["spec", "metadata", "labels", "items", "name", "on", "free", "size", "a.b", ""]);
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -18,8 +19,9 @@ fn anything() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 48, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
-            prop::collection::vec((names.clone(), inner), 0..6)
-                .prop_map(|fields| Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())),
+            prop::collection::vec((names.clone(), inner), 0..6).prop_map(|fields| Value::Object(
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>()
+            )),
         ]
     })
 }

@@ -94,10 +94,18 @@ mod tests {
         });
         let mut removed = schema.prune(&mut object);
         removed.sort();
-        assert_eq!(removed, [
-            "extra", "metadata.colour", "metadata.ownerReferences[0].nick", "spec.free.tight.b", "spec.mounts[1].mode",
-            "spec.template.metadata.nick", "spec.template.spec.z",
-        ]);
+        assert_eq!(
+            removed,
+            [
+                "extra",
+                "metadata.colour",
+                "metadata.ownerReferences[0].nick",
+                "spec.free.tight.b",
+                "spec.mounts[1].mode",
+                "spec.template.metadata.nick",
+                "spec.template.spec.z",
+            ]
+        );
         assert_eq!(object["spec"]["free"]["x"], json!({"y": 1}));
         assert_eq!(object["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:spec": {}}));
         assert_eq!(schema.prune(&mut object), Vec::<String>::new(), "a second pass finds nothing");

@@ -80,7 +80,8 @@ fn parse(text: &str) -> Option<Quantity> {
     let digits: i128 = format!("0{whole}{fraction}").trim_end_matches('.').parse().ok()?;
     let shift = exponent + 9 - i32::try_from(fraction.len()).ok()?;
     // More than Kubernetes' largest quantity is the largest quantity.
-    let scaled = digits.checked_mul(multiplier).and_then(|value| shift_decimal(value, shift)).unwrap_or(i128::MAX / NANO);
+    let scaled =
+        digits.checked_mul(multiplier).and_then(|value| shift_decimal(value, shift)).unwrap_or(i128::MAX / NANO);
     Some(Quantity { nanos: if negative { -scaled } else { scaled } })
 }
 
@@ -127,8 +128,18 @@ mod tests {
     #[test]
     fn quantities_compare_by_value() {
         for (one, other) in [
-            ("2Gi", "2147483648"), ("500m", "0.5"), ("1e3", "1k"), ("1E", "1e18"), ("0.1Ki", "102.4"), ("-1", "-1000m"), ("+5", "5"),
-            ("100n", "0.0000001"), (".5", "500m"), ("5.", "5"), ("1.5Gi", "1536Mi"), ("0.1n", "1n"),
+            ("2Gi", "2147483648"),
+            ("500m", "0.5"),
+            ("1e3", "1k"),
+            ("1E", "1e18"),
+            ("0.1Ki", "102.4"),
+            ("-1", "-1000m"),
+            ("+5", "5"),
+            ("100n", "0.0000001"),
+            (".5", "500m"),
+            ("5.", "5"),
+            ("1.5Gi", "1536Mi"),
+            ("0.1n", "1n"),
         ] {
             let parsed = |text: &str| text.parse::<Quantity>().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(parsed(one), parsed(other), "{one} {other}");

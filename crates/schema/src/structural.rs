@@ -80,7 +80,11 @@ pub(crate) fn object_meta() -> &'static Node {
 fn check_default(node: &Node, value: &Value, path: &Path<'_>, violations: &mut Vec<Violation>) {
     let mut pruned = value.clone();
     if let Some(unknown) = pruning::prune_below(node, &mut pruned).first() {
-        violations.push(FieldError::invalid(path.to_string(), value, format!("must not have unknown fields: {unknown}")));
+        violations.push(FieldError::invalid(
+            path.to_string(),
+            value,
+            format!("must not have unknown fields: {unknown}"),
+        ));
     }
     for error in validate::validate_below(node, value) {
         let at = if error.path.is_empty() { path.to_string() } else { format!("{path}.{}", error.path) };

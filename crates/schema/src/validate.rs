@@ -63,7 +63,12 @@ impl Errors {
     /// A value that is not of the type.
     fn type_invalid(&mut self, path: &Path<'_>, kind: &str, shown: &Value) {
         let detail = format!("{} must be of type {kind}: {shown}", in_body(path));
-        self.push(FieldError { reason: Reason::TypeInvalid, path: path.to_string(), bad_value: Some(shown.clone()), detail });
+        self.push(FieldError {
+            reason: Reason::TypeInvalid,
+            path: path.to_string(),
+            bad_value: Some(shown.clone()),
+            detail,
+        });
     }
 }
 

@@ -84,7 +84,8 @@ impl Compiler<'_> {
         };
         self.rules += rules.len();
         if self.rules > MAX_RULES {
-            self.violations.push(FieldError::forbidden(path.to_string(), format!("a schema may hold at most {MAX_RULES} rules")));
+            self.violations
+                .push(FieldError::forbidden(path.to_string(), format!("a schema may hold at most {MAX_RULES} rules")));
             return Vec::new();
         }
         let each = |(index, rule): (usize, &Value)| match self::rule(node, rule, correlatable) {
@@ -104,7 +105,8 @@ fn rule(node: &Node, rule: &Value, correlatable: bool) -> Result<Rule, FieldErro
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let source = text("rule").ok_or_else(|| FieldError::required("rule", "rule is not specified"))?;
     let optional_old_self = fields.get("optionalOldSelf") == Some(&Value::Bool(true));
-    let (expression, findings) = parse(node, source, optional_old_self).map_err(|words| failed("rule", source, &words))?;
+    let (expression, findings) =
+        parse(node, source, optional_old_self).map_err(|words| failed("rule", source, &words))?;
     let transition = findings.uses_old_self;
     if optional_old_self && !transition {
         let words = "may not be set to true if oldSelf is not used in rule";
@@ -124,7 +126,8 @@ fn rule(node: &Node, rule: &Value, correlatable: bool) -> Result<Rule, FieldErro
     let message_expression = match text("messageExpression") {
         None => None,
         Some(source) => {
-            let (expression, findings) = parse(node, source, optional_old_self).map_err(|words| failed("messageExpression", source, &words))?;
+            let (expression, findings) =
+                parse(node, source, optional_old_self).map_err(|words| failed("messageExpression", source, &words))?;
             if findings.uses_old_self && !transition {
                 return Err(failed("messageExpression", source, "undeclared reference to 'oldSelf'"));
             }
@@ -183,7 +186,8 @@ fn check_nesting(source: &str) -> Result<(), String> {
 }
 
 fn reason(text: Option<&str>) -> Result<Reason, FieldError> {
-    const REASONS: [&str; 4] = ["FieldValueRequired", "FieldValueInvalid", "FieldValueForbidden", "FieldValueDuplicate"];
+    const REASONS: [&str; 4] =
+        ["FieldValueRequired", "FieldValueInvalid", "FieldValueForbidden", "FieldValueDuplicate"];
     Ok(match text {
         None | Some("FieldValueInvalid") => Reason::Invalid,
         Some("FieldValueRequired") => Reason::Required,
@@ -206,7 +210,8 @@ fn field_path(node: &Node, text: Option<&str>) -> Result<Vec<String>, FieldError
     while !rest.is_empty() {
         let name;
         if let Some(inner) = rest.strip_prefix("['") {
-            let end = inner.find("']").ok_or_else(|| wrong("fieldPath must be a valid path: a bracket is not closed"))?;
+            let end =
+                inner.find("']").ok_or_else(|| wrong("fieldPath must be a valid path: a bracket is not closed"))?;
             name = &inner[..end];
             rest = &inner[end + 2..];
         } else if let Some(inner) = rest.strip_prefix('.') {

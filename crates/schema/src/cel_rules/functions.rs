@@ -26,16 +26,83 @@ pub(super) const REPLACED: &[(&str, &str)] = &[("matches", "@matches"), ("replac
 /// Every name that a rule may call.
 pub(super) const KNOWN: &[&str] = &[
     // The language.
-    "size", "contains", "startsWith", "endsWith", "matches", "type", "dyn", "int", "uint", "double", "string", "bool", "bytes",
-    "duration", "timestamp", "getFullYear", "getMonth", "getDayOfMonth", "getDate", "getDayOfYear", "getDayOfWeek", "getHours",
-    "getMinutes", "getSeconds", "getMilliseconds", "has", "all", "exists", "exists_one", "existsOne", "map", "filter", "of", "none",
-    "ofNonZeroValue", "hasValue", "value", "or", "orValue", "optMap", "optFlatMap",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "type",
+    "dyn",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bool",
+    "bytes",
+    "duration",
+    "timestamp",
+    "getFullYear",
+    "getMonth",
+    "getDayOfMonth",
+    "getDate",
+    "getDayOfYear",
+    "getDayOfWeek",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "map",
+    "filter",
+    "of",
+    "none",
+    "ofNonZeroValue",
+    "hasValue",
+    "value",
+    "or",
+    "orValue",
+    "optMap",
+    "optFlatMap",
     // Texts.
-    "charAt", "indexOf", "lastIndexOf", "join", "lowerAscii", "upperAscii", "trim", "replace", "split", "substring", "format",
-    "quote", "reverse", "find", "findAll", "encode", "decode",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "join",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "replace",
+    "split",
+    "substring",
+    "format",
+    "quote",
+    "reverse",
+    "find",
+    "findAll",
+    "encode",
+    "decode",
     // Kubernetes.
-    "quantity", "isQuantity", "isLessThan", "isGreaterThan", "compareTo", "asInteger", "isInteger", "asApproximateFloat", "sign",
-    "add", "sub", "isSorted", "sum", "min", "max", "isIP", "isURL",
+    "quantity",
+    "isQuantity",
+    "isLessThan",
+    "isGreaterThan",
+    "compareTo",
+    "asInteger",
+    "isInteger",
+    "asApproximateFloat",
+    "sign",
+    "add",
+    "sub",
+    "isSorted",
+    "sum",
+    "min",
+    "max",
+    "isIP",
+    "isURL",
 ];
 
 /// The environment, built once.
@@ -57,7 +124,9 @@ fn extend(env: &mut Env) -> Result<(), DeclarationError> {
     let text = || vec![STRING_TYPE];
     env.add_member_overload("@matches", "matches_go", STRING_TYPE, text(), |arguments| matches(&arguments))?;
     env.add_overload("@matches", "matches_go_global", vec![STRING_TYPE, STRING_TYPE], |arguments| matches(&arguments))?;
-    env.add_member_overload("@replace", "replace_bounded", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], |arguments| replace(&arguments))?;
+    env.add_member_overload("@replace", "replace_bounded", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], |arguments| {
+        replace(&arguments)
+    })?;
     let counted = vec![STRING_TYPE, STRING_TYPE, cel::common::types::INT_TYPE];
     env.add_member_overload("@replace", "replace_bounded_n", STRING_TYPE, counted, |arguments| replace(&arguments))?;
     env.add_member_overload("@join", "join_bounded", LIST_TYPE, vec![], |arguments| join(&arguments))?;
@@ -79,14 +148,20 @@ fn argument<'b, 'v>(arguments: &'b [CowVal<'_, 'v>], index: usize) -> Result<&'b
 fn text<'b>(arguments: &'b [CowVal<'_, '_>], index: usize) -> Result<&'b str, ExecutionError> {
     let value = argument(arguments, index)?;
     let text = value.downcast_ref::<CelString<'_>>().map(CelString::inner);
-    text.ok_or_else(|| ExecutionError::UnexpectedType { got: value.get_type().name().to_owned(), want: "string".to_owned() })
+    text.ok_or_else(|| ExecutionError::UnexpectedType {
+        got: value.get_type().name().to_owned(),
+        want: "string".to_owned(),
+    })
 }
 
 fn items<'b, 'v>(arguments: &'b [CowVal<'_, 'v>], index: usize) -> Result<Vec<&'b (dyn Val + 'v)>, ExecutionError> {
     let value = argument(arguments, index)?;
     let iterable: Option<&(dyn Iterable + '_)> = value.as_iterable();
     let Some(iterable) = iterable else {
-        return Err(ExecutionError::UnexpectedType { got: value.get_type().name().to_owned(), want: "list".to_owned() });
+        return Err(ExecutionError::UnexpectedType {
+            got: value.get_type().name().to_owned(),
+            want: "list".to_owned(),
+        });
     };
     let mut iterator = iterable.iter();
     Ok(std::iter::from_fn(|| iterator.next()).collect())

@@ -10,7 +10,8 @@ use super::functions::{BOUNDED, REPLACED};
 pub(super) fn instrument(expression: &mut Expression) -> i64 {
     match &mut expression.expr {
         Expr::Call(call) => {
-            let inner = call.target.as_deref_mut().map_or(0, instrument) + call.args.iter_mut().map(instrument).sum::<i64>();
+            let inner =
+                call.target.as_deref_mut().map_or(0, instrument) + call.args.iter_mut().map(instrument).sum::<i64>();
             let own = if call.func_name == "matches" { 20 } else { 1 };
             rename(call);
             if call.func_name == operators::ADD && !appends(call) {
@@ -48,15 +49,21 @@ fn appends(call: &CallExpr) -> bool {
 fn bound(expression: &mut Expression) {
     let id = expression.id;
     let inner = std::mem::take(expression);
-    *expression = Expression { id, expr: Expr::Call(CallExpr { func_name: BOUNDED.to_owned(), target: None, args: vec![inner] }) };
+    *expression = Expression {
+        id,
+        expr: Expr::Call(CallExpr { func_name: BOUNDED.to_owned(), target: None, args: vec![inner] }),
+    };
 }
 
 /// Makes each turn of a loop pay for its body.
 fn loop_cost(comprehension: &mut ComprehensionExpr) -> i64 {
-    let once = instrument(&mut comprehension.iter_range) + instrument(&mut comprehension.accu_init) + instrument(&mut comprehension.result);
+    let once = instrument(&mut comprehension.iter_range)
+        + instrument(&mut comprehension.accu_init)
+        + instrument(&mut comprehension.result);
     let turn = instrument(&mut comprehension.loop_cond) + instrument(&mut comprehension.loop_step);
     // The evaluator recognises the collecting loops by their literal condition, so those pay inside the step.
-    let collects = matches!(&comprehension.accu_init.expr, Expr::List(_)) && matches!(comprehension.loop_cond.expr, Expr::Literal(_));
+    let collects = matches!(&comprehension.accu_init.expr, Expr::List(_))
+        && matches!(comprehension.loop_cond.expr, Expr::Literal(_));
     let payer = if collects { collected(&mut comprehension.loop_step) } else { None };
     pay(payer.unwrap_or(&mut comprehension.loop_cond), turn, collects);
     once + turn
@@ -78,9 +85,13 @@ fn collected(step: &mut Expression) -> Option<&mut Expression> {
 fn pay(expression: &mut Expression, cost: i64, item: bool) {
     let literal = |value| Expression { id: 0, expr: Expr::Literal(value) };
     let otherwise = if item { LiteralValue::Null } else { LiteralValue::Boolean(false.into()) };
-    let tick = CallExpr { func_name: TICK.to_owned(), target: None, args: vec![literal(LiteralValue::Int(cost.into()))] };
+    let tick =
+        CallExpr { func_name: TICK.to_owned(), target: None, args: vec![literal(LiteralValue::Int(cost.into()))] };
     let id = expression.id;
     let inner = std::mem::take(expression);
     let args = vec![Expression { id: 0, expr: Expr::Call(tick) }, inner, literal(otherwise)];
-    *expression = Expression { id, expr: Expr::Call(CallExpr { func_name: operators::CONDITIONAL.to_owned(), target: None, args }) };
+    *expression = Expression {
+        id,
+        expr: Expr::Call(CallExpr { func_name: operators::CONDITIONAL.to_owned(), target: None, args }),
+    };
 }

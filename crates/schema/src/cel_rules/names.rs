@@ -1,8 +1,27 @@
 //! Field names as identifiers of the expression language.
 
 const KEYWORDS: &[&str] = &[
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-    "package", "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// `a-b` as `a__dash__b`; nothing if the name cannot be an identifier.
@@ -40,8 +59,15 @@ mod tests {
     #[test]
     fn names_become_identifiers() {
         for (name, identifier) in [
-            ("memory", Some("memory")), ("max-size", Some("max__dash__size")), ("a.b/c", Some("a__dot__b__slash__c")),
-            ("in", Some("__in__")), ("a__b", Some("a__underscores__b")), ("a_b", Some("a_b")), ("1a", None), ("é", None), ("a b", None),
+            ("memory", Some("memory")),
+            ("max-size", Some("max__dash__size")),
+            ("a.b/c", Some("a__dot__b__slash__c")),
+            ("in", Some("__in__")),
+            ("a__b", Some("a__underscores__b")),
+            ("a_b", Some("a_b")),
+            ("1a", None),
+            ("é", None),
+            ("a b", None),
         ] {
             assert_eq!(escape(name).as_deref(), identifier, "{name}");
         }

@@ -24,7 +24,8 @@ pub(super) struct Findings {
 }
 
 pub(super) fn check(node: &Node, expression: &Expression, optional_old_self: bool) -> Result<Findings, String> {
-    let mut walk = Walk { root: node, optional_old_self, variables: Vec::new(), loops: 0, depth: 0, uses_old_self: false };
+    let mut walk =
+        Walk { root: node, optional_old_self, variables: Vec::new(), loops: 0, depth: 0, uses_old_self: false };
     walk.expression(expression)?;
     Ok(Findings { uses_old_self: walk.uses_old_self })
 }
@@ -43,8 +44,25 @@ struct Walk<'a> {
 
 /// Names that stand for types and libraries.
 const NAMES: &[&str] = &[
-    "int", "uint", "double", "bool", "string", "bytes", "list", "map", "type", "null_type", "timestamp", "duration", "dyn",
-    "optional", "optional_type", "strings", "base64", "kubernetes", "google",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "type",
+    "null_type",
+    "timestamp",
+    "duration",
+    "dyn",
+    "optional",
+    "optional_type",
+    "strings",
+    "base64",
+    "kubernetes",
+    "google",
 ];
 
 impl<'a> Walk<'a> {
@@ -160,7 +178,9 @@ fn field<'a>(node: &'a Node, identifier: &str) -> Result<Option<&'a Node>, Strin
         _ if std::ptr::eq(node, object_meta()) || node.preserve_unknown || node.kind.is_none() => Ok(None),
         Additional::Nothing if matches!(identifier, "apiVersion" | "kind" | "metadata") => Ok(None),
         Additional::Nothing if is_object => undefined(),
-        Additional::Nothing => Err(format!("type '{}' does not support field selection", node.kind.map_or("", Type::as_str))),
+        Additional::Nothing => {
+            Err(format!("type '{}' does not support field selection", node.kind.map_or("", Type::as_str)))
+        }
     }
 }
 

@@ -70,14 +70,21 @@ fn the_functions_that_users_of_kubernetes_know_are_there() {
 
 #[test]
 fn a_broken_rule_gives_its_message_reason_and_path() {
-    let at = |rule: Value| texts(&compiled(&json!([rule])).validate(&json!({"spec": {"replicas": 9, "memory": "1Gi"}}), None));
-    assert_eq!(at(json!({"rule": "self.replicas < 5"})), [r#"spec: Invalid value: "object": failed rule: self.replicas < 5"#]);
+    let at = |rule: Value| {
+        texts(&compiled(&json!([rule])).validate(&json!({"spec": {"replicas": 9, "memory": "1Gi"}}), None))
+    };
+    assert_eq!(
+        at(json!({"rule": "self.replicas < 5"})),
+        [r#"spec: Invalid value: "object": failed rule: self.replicas < 5"#]
+    );
     assert_eq!(
         at(json!({"rule": "self.replicas < 5", "message": "too many", "fieldPath": ".replicas"})),
         [r#"spec.replicas: Invalid value: "object": too many"#]
     );
     assert_eq!(
-        at(json!({"rule": "self.replicas < 5", "messageExpression": "'%d is more than 4'.format([self.replicas])", "reason": "FieldValueForbidden"})),
+        at(
+            json!({"rule": "self.replicas < 5", "messageExpression": "'%d is more than 4'.format([self.replicas])", "reason": "FieldValueForbidden"})
+        ),
         ["spec: Forbidden: 9 is more than 4"]
     );
     assert_eq!(
@@ -99,7 +106,9 @@ fn transition_rules_hold_for_updates_of_what_can_be_found_again() {
     assert_eq!(immutable.validate(&old, Some(&old)), []);
     assert_eq!(texts(&immutable.validate(&new, Some(&old))), [r#"spec: Invalid value: "object": memory is immutable"#]);
 
-    let optional = compiled(&json!([{"rule": "oldSelf.hasValue() || self.replicas == 0", "optionalOldSelf": true, "message": "starts at 0"}]));
+    let optional = compiled(
+        &json!([{"rule": "oldSelf.hasValue() || self.replicas == 0", "optionalOldSelf": true, "message": "starts at 0"}]),
+    );
     assert_eq!(optional.validate(&json!({"spec": {"replicas": 1}}), None).len(), 1);
     assert_eq!(optional.validate(&json!({"spec": {"replicas": 1}}), Some(&json!({"spec": {"replicas": 0}}))), []);
 
@@ -126,8 +135,7 @@ fn an_unchanged_value_that_breaks_a_new_rule_is_tolerated() {
 #[test]
 fn the_root_sees_the_name_and_nothing_else_of_metadata() {
     let mut root = schema(&json!([]));
-    root["x-kubernetes-validations"] =
-        json!([{"rule": "self.metadata.name.size() < 4 && !has(self.metadata.labels) && self.kind == 'A'", "message": "name too long"}]);
+    root["x-kubernetes-validations"] = json!([{"rule": "self.metadata.name.size() < 4 && !has(self.metadata.labels) && self.kind == 'A'", "message": "name too long"}]);
     let root = Structural::compile(&root).expect("accepted");
     let named = |name: &str| json!({"kind": "A", "metadata": {"name": name, "labels": {"a": "b"}}});
     assert_eq!(root.validate(&named("abc"), None), []);
@@ -158,7 +166,8 @@ fn rules_that_cannot_work_are_refused_with_the_schema() {
         assert!(text.contains(words), "{words}: {text}");
     }
     let mut uncorrelatable = schema(&json!([]));
-    uncorrelatable["properties"]["spec"]["properties"]["names"]["items"]["x-kubernetes-validations"] = json!([{"rule": "self == oldSelf"}]);
+    uncorrelatable["properties"]["spec"]["properties"]["names"]["items"]["x-kubernetes-validations"] =
+        json!([{"rule": "self == oldSelf"}]);
     assert!(Structural::compile(&uncorrelatable).is_err());
 }
 

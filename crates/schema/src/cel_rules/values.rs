@@ -22,8 +22,12 @@ pub(super) fn bind<'v>(node: &Node, value: &'v Value, is_root: bool) -> Boxed<'v
             Some(child) => list(items.iter().map(|item| bind(child, item, false))),
             None => untyped(value),
         },
-        Value::String(text) => timed(node.checks.format, text).unwrap_or_else(|| Box::new(CelString::from(text.as_str()))),
-        Value::Number(number) if node.kind == Some(Type::Number) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
+        Value::String(text) => {
+            timed(node.checks.format, text).unwrap_or_else(|| Box::new(CelString::from(text.as_str())))
+        }
+        Value::Number(number) if node.kind == Some(Type::Number) => {
+            Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN)))
+        }
         Value::Number(number) if node.kind == Some(Type::Integer) && number.is_f64() => {
             #[expect(clippy::cast_possible_truncation, reason = "validation found it to be whole")]
             let whole = number.as_f64().unwrap_or_default() as i64;
@@ -43,7 +47,10 @@ fn object<'v>(node: &Node, map: &'v Map<String, Value>, resource: bool) -> CelMa
         }
         let child = node.child(name);
         if !named {
-            fields.insert(CelMapKey::from(name.as_str()), child.map_or_else(|| untyped(value), |child| bind(child, value, false)));
+            fields.insert(
+                CelMapKey::from(name.as_str()),
+                child.map_or_else(|| untyped(value), |child| bind(child, value, false)),
+            );
             continue;
         }
         let implied = resource && matches!(name.as_str(), "apiVersion" | "kind");

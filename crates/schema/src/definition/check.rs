@@ -68,7 +68,9 @@ fn names(spec: &Value, errors: &mut Vec<FieldError>) -> Names {
         };
     };
     let kind = text(given, "kind").to_owned();
-    let or = |name: &str, otherwise: String| Some(text(given, name)).filter(|text| !text.is_empty()).map_or(otherwise, str::to_owned);
+    let or = |name: &str, otherwise: String| {
+        Some(text(given, name)).filter(|text| !text.is_empty()).map_or(otherwise, str::to_owned)
+    };
     let names = Names {
         plural: text(given, "plural").to_owned(),
         singular: or("singular", kind.to_lowercase()),
@@ -133,7 +135,10 @@ fn conversion(spec: &Value, errors: &mut Vec<FieldError>) -> Conversion {
         }
         "Webhook" => match conversion.get("webhook").filter(|webhook| webhook.is_object()) {
             Some(webhook) => return Conversion::Webhook(webhook.clone()),
-            None => errors.push(FieldError::required("spec.conversion.webhook", "required when strategy is set to Webhook")),
+            None => {
+                let words = "required when strategy is set to Webhook";
+                errors.push(FieldError::required("spec.conversion.webhook", words));
+            }
         },
         "" => errors.push(FieldError::required("spec.conversion.strategy", "")),
         other => {
@@ -164,7 +169,11 @@ fn versions(spec: &Value, errors: &mut Vec<FieldError>) -> Vec<Version> {
         } else if !is_label(name) {
             errors.push(FieldError::invalid(format!("{path}.name"), &name.into(), LABEL));
         } else if !seen.insert(name) {
-            errors.push(FieldError::invalid(format!("{path}.name"), &name.into(), "must be unique within the versions"));
+            errors.push(FieldError::invalid(
+                format!("{path}.name"),
+                &name.into(),
+                "must be unique within the versions",
+            ));
         }
         versions.extend(version::version(one, &path, errors));
     }

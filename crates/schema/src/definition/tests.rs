@@ -80,15 +80,20 @@ fn faults_are_named_by_path() {
         [r#"spec.versions: Invalid value: ["v1alpha1"]: must have exactly one version marked as storage version"#]
     );
     assert_eq!(
-        refused(|crd| crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["class"] = json!({})),
-        [
-            "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[class].type: Required value: \
-             must not be empty for specified object fields"
-        ]
+        refused(
+            |crd| crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["class"] =
+                json!({})
+        ),
+        ["spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[class].type: Required value: \
+             must not be empty for specified object fields"]
     );
     assert_eq!(
-        refused(|crd| crd["spec"]["versions"][0]["subresources"]["scale"]["specReplicasPath"] = json!(".status.replicas")),
-        [r#"spec.versions[0].subresources.scale.specReplicasPath: Invalid value: ".status.replicas": should be a path under .spec"#]
+        refused(
+            |crd| crd["spec"]["versions"][0]["subresources"]["scale"]["specReplicasPath"] = json!(".status.replicas")
+        ),
+        [
+            r#"spec.versions[0].subresources.scale.specReplicasPath: Invalid value: ".status.replicas": should be a path under .spec"#
+        ]
     );
     assert_eq!(
         refused(|crd| crd["spec"]["conversion"] = json!({"strategy": "Webhook"})),

@@ -19,7 +19,8 @@ pub(super) fn version(given: &Value, path: &str, errors: &mut Vec<FieldError>) -
     let schema = schema(given, path, errors);
     let scale = scale(given, path, errors);
     let columns = columns(given, path, errors);
-    let selectable_fields = schema.as_ref().map(|schema| selectable_fields(given, schema, path, errors)).unwrap_or_default();
+    let selectable_fields =
+        schema.as_ref().map(|schema| selectable_fields(given, schema, path, errors)).unwrap_or_default();
     let deprecated = flag("deprecated");
     let warning = Some(text(given, "deprecationWarning")).filter(|text| !text.is_empty());
     if let Some(warning) = warning.filter(|_| !deprecated) {
@@ -70,13 +71,21 @@ fn scale(given: &Value, path: &str, errors: &mut Vec<FieldError>) -> Option<Scal
         }
         let parsed = FieldPath::parse(value);
         let Some(parsed) = parsed else {
-            errors.push(FieldError::invalid(at, &value.into(), "should be a simple path of field names, without brackets"));
+            errors.push(FieldError::invalid(
+                at,
+                &value.into(),
+                "should be a simple path of field names, without brackets",
+            ));
             return None;
         };
         let inside = parsed.names().len() > 1 && under.contains(&parsed.names()[0].as_str());
         if !inside {
             let under: Vec<String> = under.iter().map(|name| format!(".{name}")).collect();
-            errors.push(FieldError::invalid(at, &value.into(), format!("should be a path under {}", under.join(" or "))));
+            errors.push(FieldError::invalid(
+                at,
+                &value.into(),
+                format!("should be a path under {}", under.join(" or ")),
+            ));
         }
         Some(parsed)
     };
@@ -98,7 +107,12 @@ fn columns(given: &Value, path: &str, errors: &mut Vec<FieldError>) -> Option<Co
     }
 }
 
-fn selectable_fields(given: &Value, schema: &Structural, path: &str, errors: &mut Vec<FieldError>) -> Vec<SelectableField> {
+fn selectable_fields(
+    given: &Value,
+    schema: &Structural,
+    path: &str,
+    errors: &mut Vec<FieldError>,
+) -> Vec<SelectableField> {
     let fields = given.get("selectableFields").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let path = format!("{path}.selectableFields");
     if fields.len() > MAX_SELECTABLE {
@@ -115,7 +129,11 @@ fn selectable_fields(given: &Value, schema: &Structural, path: &str, errors: &mu
         }
         let value = Value::from(written);
         let Some(parsed) = FieldPath::parse(written) else {
-            errors.push(FieldError::invalid(at, &value, "is an invalid path: only field names separated by dots are supported"));
+            errors.push(FieldError::invalid(
+                at,
+                &value,
+                "is an invalid path: only field names separated by dots are supported",
+            ));
             continue;
         };
         if parsed.names()[0] == "metadata" {

@@ -6,7 +6,8 @@ use super::{Api, ResourceDoc, meta, reference, schemas};
 
 /// Media types of objects, as they are named in documents.
 const OBJECT_TYPES: &[&str] = &["application/json", "application/yaml"];
-const PATCH_TYPES: &[&str] = &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+const PATCH_TYPES: &[&str] =
+    &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// The document's own first path: what is served.
@@ -23,7 +24,13 @@ pub(super) fn add(api: &Api<'_>, resource: &ResourceDoc<'_>, paths: &mut Map<Str
     let (parent, subresource) = resource.plural.split_once('/').unwrap_or((resource.plural, ""));
     let scope = if resource.namespaced { "/namespaces/{namespace}" } else { "" };
     let collection = format!("{}{scope}/{parent}", api.root());
-    let target = Target { api, resource, subresource: "", body: api.schema_name(resource.kind), kind: api.group_version_kind(resource.kind) };
+    let target = Target {
+        api,
+        resource,
+        subresource: "",
+        body: api.schema_name(resource.kind),
+        kind: api.group_version_kind(resource.kind),
+    };
     if !subresource.is_empty() {
         let target = Target { subresource, ..target };
         paths.insert(format!("{collection}/{{name}}/{subresource}"), target.path(&["create"], true));
@@ -133,7 +140,10 @@ impl Target<'_> {
             _ => &[("200", "OK")],
         };
         for (code, description) in codes {
-            responses.insert((*code).to_owned(), json!({"description": description, "content": content(OBJECT_TYPES, body)}));
+            responses.insert(
+                (*code).to_owned(),
+                json!({"description": description, "content": content(OBJECT_TYPES, body)}),
+            );
         }
         responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
         Value::Object(responses)
@@ -155,10 +165,16 @@ fn method_and_action(verb: &str) -> (&'static str, &'static str) {
 fn parameters(verb: &str) -> Vec<Value> {
     let dry_run = || query("dryRun", "string", "All: check everything, change nothing.");
     let manager = || query("fieldManager", "string", "Who changes the fields, for managedFields.");
-    let validation = || query("fieldValidation", "string", "What happens to unknown and duplicate fields: Ignore, Warn or Strict.");
+    let validation =
+        || query("fieldValidation", "string", "What happens to unknown and duplicate fields: Ignore, Warn or Strict.");
     match verb {
         "create" | "update" => vec![dry_run(), manager(), validation()],
-        "patch" => vec![dry_run(), manager(), validation(), query("force", "boolean", "Whether an apply takes fields over from other managers.")],
+        "patch" => vec![
+            dry_run(),
+            manager(),
+            validation(),
+            query("force", "boolean", "Whether an apply takes fields over from other managers."),
+        ],
         "delete" => {
             let mut parameters = vec![dry_run()];
             parameters.extend(deletion());

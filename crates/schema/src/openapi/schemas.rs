@@ -63,7 +63,8 @@ fn complete(schema: &mut Value) {
     properties.insert("apiVersion".to_owned(), json!({"type": "string", "description": API_VERSION}));
     properties.insert("kind".to_owned(), json!({"type": "string", "description": KIND}));
     let description = "Name, labels and the like.";
-    properties.insert("metadata".to_owned(), json!({"allOf": [reference(&meta("ObjectMeta"))], "description": description}));
+    properties
+        .insert("metadata".to_owned(), json!({"allOf": [reference(&meta("ObjectMeta"))], "description": description}));
 }
 
 fn list(api: &Api<'_>, kind: &str, list_kind: &str) -> Value {

@@ -6,7 +6,15 @@ use super::{ALL_VERBS, ResourceDoc, core_schema, document};
 use crate::builtin;
 
 fn widgets(schema: &Value) -> Value {
-    let resource = ResourceDoc { kind: "Widget", plural: "widgets", namespaced: true, schema, verbs: ALL_VERBS.to_vec(), status: true, scale: true };
+    let resource = ResourceDoc {
+        kind: "Widget",
+        plural: "widgets",
+        namespaced: true,
+        schema,
+        verbs: ALL_VERBS.to_vec(),
+        status: true,
+        scale: true,
+    };
     document("example.com", "v1", &[resource])
 }
 
@@ -25,9 +33,13 @@ fn dangling(value: &Value, document: &Value, found: &mut Vec<String>) {
 fn kubectl_finds_field_validation_on_the_patch_of_each_kind() {
     let document = widgets(&json!({"type": "object", "properties": {"spec": {"type": "object"}}}));
     let patch = &document["paths"]["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]["patch"];
-    assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "example.com", "version": "v1", "kind": "Widget"}));
+    assert_eq!(
+        patch["x-kubernetes-group-version-kind"],
+        json!({"group": "example.com", "version": "v1", "kind": "Widget"})
+    );
     assert_eq!(patch["x-kubernetes-action"], "patch");
-    let names: Vec<&str> = patch["parameters"].as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
+    let names: Vec<&str> =
+        patch["parameters"].as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation", "force"]);
     let schema = &document["components"]["schemas"]["com.example.v1.Widget"];
     assert_eq!(schema["x-kubernetes-group-version-kind"][0]["kind"], "Widget");
@@ -53,11 +65,15 @@ fn no_reference_dangles() {
 
 #[test]
 fn questions_are_created_and_nothing_else() {
-    let docs: Vec<_> = builtin::all().iter().filter(|one| one.group == "authorization.k8s.io").map(builtin::Builtin::doc).collect();
+    let docs: Vec<_> =
+        builtin::all().iter().filter(|one| one.group == "authorization.k8s.io").map(builtin::Builtin::doc).collect();
     let document = document("authorization.k8s.io", "v1", &docs);
     let path = &document["paths"]["/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"];
     assert!(path["post"].is_object() && path.get("get").is_none());
-    assert!(document["paths"]["/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"]["post"].is_object());
+    assert!(
+        document["paths"]["/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"]["post"]
+            .is_object()
+    );
 }
 
 #[test]

@@ -116,7 +116,8 @@ fn children(node: &mut Node, map: &Map<String, Value>, place: Place, path: &Path
         None => Additional::Nothing,
         Some(Value::Bool(true)) => Additional::Anything,
         Some(Value::Bool(false)) => {
-            violations.push(FieldError::forbidden(additional.to_string(), "additionalProperties cannot be set to false"));
+            violations
+                .push(FieldError::forbidden(additional.to_string(), "additionalProperties cannot be set to false"));
             Additional::Nothing
         }
         Some(schema) => Additional::Schema(Box::new(compile(schema, Place::Field, &additional, violations))),
@@ -125,7 +126,10 @@ fn children(node: &mut Node, map: &Map<String, Value>, place: Place, path: &Path
         return;
     }
     if !node.properties.is_empty() {
-        violations.push(FieldError::forbidden(additional.to_string(), "additionalProperties and properties are mutual exclusive"));
+        violations.push(FieldError::forbidden(
+            additional.to_string(),
+            "additionalProperties and properties are mutual exclusive",
+        ));
     }
     if place == Place::Root {
         violations.push(FieldError::forbidden(additional.to_string(), "must not be used at the root"));
@@ -156,10 +160,15 @@ fn check_embedded(node: &Node, path: &Path<'_>, violations: &mut Vec<Violation>)
     if node.kind != Some(Type::Object) {
         let kind = node.kind.map_or("", Type::as_str);
         let at = path.field("type").to_string();
-        violations.push(FieldError::invalid(at, &kind.into(), "must be object if x-kubernetes-embedded-resource is true"));
+        violations.push(FieldError::invalid(
+            at,
+            &kind.into(),
+            "must be object if x-kubernetes-embedded-resource is true",
+        ));
     }
     if node.properties.is_empty() && !node.preserve_unknown {
-        let words = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
+        let words =
+            "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
         violations.push(FieldError::required(path.field("properties").to_string(), words));
     }
     check_implicit_fields(node, path, violations);

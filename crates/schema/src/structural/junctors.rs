@@ -23,7 +23,13 @@ pub(super) fn compile(map: &Map<String, Value>, path: &Path<'_>, violations: &mu
     junctors
 }
 
-fn list(map: &Map<String, Value>, name: &str, typed: bool, path: &Path<'_>, violations: &mut Vec<Violation>) -> Vec<Node> {
+fn list(
+    map: &Map<String, Value>,
+    name: &str,
+    typed: bool,
+    path: &Path<'_>,
+    violations: &mut Vec<Violation>,
+) -> Vec<Node> {
     let path = path.field(name);
     let int_or_string = map.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true));
     match map.get(name) {
@@ -31,7 +37,8 @@ fn list(map: &Map<String, Value>, name: &str, typed: bool, path: &Path<'_>, viol
         Some(Value::Array(schemas)) => {
             let each = |(index, schema): (usize, &Value)| {
                 // The one exception: allOf may begin with the pair of types when anyOf says something else.
-                let pair_inside = name == "allOf" && int_or_string && index == 0 && is_int_or_string(schema.get("anyOf"));
+                let pair_inside =
+                    name == "allOf" && int_or_string && index == 0 && is_int_or_string(schema.get("anyOf"));
                 if pair_inside {
                     return Node::default();
                 }

@@ -62,7 +62,11 @@ fn check_set(items: &Node, path: &Path<'_>, violations: &mut Vec<Violation>) {
     if granular_map || keyed_list {
         let kind = items.kind.map_or("", Type::as_str);
         let at = path.field("items").field("type").to_string();
-        violations.push(FieldError::invalid(at, &kind.into(), "items of a set must be scalars, atomic lists or atomic maps"));
+        violations.push(FieldError::invalid(
+            at,
+            &kind.into(),
+            "items of a set must be scalars, atomic lists or atomic maps",
+        ));
     }
     if items.nullable {
         let at = path.field("items").field("nullable").to_string();
@@ -74,19 +78,28 @@ fn check_map(node: &Node, items: &Node, path: &Path<'_>, violations: &mut Vec<Vi
     let keys = map_keys(node);
     let keys_path = path.field("x-kubernetes-list-map-keys");
     if keys.is_empty() {
-        violations.push(FieldError::required(keys_path.to_string(), "must not be empty if x-kubernetes-list-type is map"));
+        violations
+            .push(FieldError::required(keys_path.to_string(), "must not be empty if x-kubernetes-list-type is map"));
     }
     let items_path = path.field("items");
     if items.kind != Some(Type::Object) {
         let kind = items.kind.map_or("", Type::as_str);
         let at = items_path.field("type").to_string();
-        violations.push(FieldError::invalid(at, &kind.into(), "must be object if parent array's x-kubernetes-list-type is map"));
+        violations.push(FieldError::invalid(
+            at,
+            &kind.into(),
+            "must be object if parent array's x-kubernetes-list-type is map",
+        ));
         return;
     }
     for (index, key) in keys.iter().enumerate() {
         let Some(field) = items.properties.get(key) else {
             let at = keys_path.index(index).to_string();
-            violations.push(FieldError::invalid(at, &key.as_str().into(), "entries must all be names of item properties"));
+            violations.push(FieldError::invalid(
+                at,
+                &key.as_str().into(),
+                "entries must all be names of item properties",
+            ));
             continue;
         };
         let properties = items_path.field("properties");
@@ -97,7 +110,8 @@ fn check_map(node: &Node, items: &Node, path: &Path<'_>, violations: &mut Vec<Vi
             violations.push(FieldError::invalid(field_path.field("type").to_string(), &kind.into(), words));
         }
         if field.default.is_none() && !items.checks.required.contains(key) {
-            let words = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+            let words =
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
             violations.push(FieldError::required(field_path.field("default").to_string(), words));
         }
     }

@@ -8,7 +8,8 @@ use crate::path::Path;
 use crate::{FieldError, Reason};
 
 pub(super) fn check(checks: &Checks, value: &Value, path: &Path<'_>, errors: &mut Errors) {
-    if let Some(allowed) = checks.one_of_values.as_ref().filter(|allowed| !allowed.iter().any(|one| equal(one, value))) {
+    if let Some(allowed) = checks.one_of_values.as_ref().filter(|allowed| !allowed.iter().any(|one| equal(one, value)))
+    {
         errors.push(FieldError::not_supported(path.to_string(), value, allowed));
     }
     match value {
@@ -82,7 +83,12 @@ fn check_count((min, max): Limits, count: usize, what: &str, value: &Value, path
     let count = u64::try_from(count).unwrap_or(u64::MAX);
     if let Some(max) = max.filter(|max| count > *max) {
         let detail = format!("must have at most {max} {}", if what == "items" && max == 1 { "item" } else { what });
-        errors.push(FieldError { reason: Reason::TooMany, path: path.to_string(), bad_value: Some(count.into()), detail });
+        errors.push(FieldError {
+            reason: Reason::TooMany,
+            path: path.to_string(),
+            bad_value: Some(count.into()),
+            detail,
+        });
     }
     if let Some(min) = min.filter(|min| count < *min) {
         errors.invalid(path, value, &format!("should have at least {min} {what}"));

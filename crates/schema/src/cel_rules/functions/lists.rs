@@ -11,14 +11,21 @@ use super::{Outcome, argument, items, yes_or_no};
 pub(super) fn extend(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_member_overload("isSorted", "list_is_sorted", LIST_TYPE, vec![], |arguments| is_sorted(&arguments))?;
     env.add_member_overload("sum", "list_sum", LIST_TYPE, vec![], |arguments| sum(&arguments))?;
-    env.add_member_overload("min", "list_min", LIST_TYPE, vec![], |arguments| extreme(&arguments, "min", Ordering::Less))?;
-    env.add_member_overload("max", "list_max", LIST_TYPE, vec![], |arguments| extreme(&arguments, "max", Ordering::Greater))?;
+    env.add_member_overload("min", "list_min", LIST_TYPE, vec![], |arguments| {
+        extreme(&arguments, "min", Ordering::Less)
+    })?;
+    env.add_member_overload("max", "list_max", LIST_TYPE, vec![], |arguments| {
+        extreme(&arguments, "max", Ordering::Greater)
+    })?;
     env.add_member_overload("indexOf", "list_index_of", LIST_TYPE, vec![DYN_TYPE], |arguments| index_of(&arguments))?;
-    env.add_member_overload("lastIndexOf", "list_last_index_of", LIST_TYPE, vec![DYN_TYPE], |arguments| last_index_of(&arguments))
+    env.add_member_overload("lastIndexOf", "list_last_index_of", LIST_TYPE, vec![DYN_TYPE], |arguments| {
+        last_index_of(&arguments)
+    })
 }
 
 fn compare(one: &dyn Val, other: &dyn Val) -> Result<Ordering, ExecutionError> {
-    let comparer = one.as_comparer().ok_or_else(|| ExecutionError::function_error("compare", "the items have no order"))?;
+    let comparer =
+        one.as_comparer().ok_or_else(|| ExecutionError::function_error("compare", "the items have no order"))?;
     comparer.compare(other)
 }
 
@@ -37,7 +44,9 @@ fn sum<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
         let next = match &total {
             None => item.clone_as_boxed(),
             Some(total) => {
-                let adder = total.as_adder().ok_or_else(|| ExecutionError::function_error("sum", "the items cannot be added"))?;
+                let adder = total
+                    .as_adder()
+                    .ok_or_else(|| ExecutionError::function_error("sum", "the items cannot be added"))?;
                 adder.add(item)?.into_owned()
             }
         };

@@ -98,10 +98,10 @@ impl Registry {
     }
 }
 
-/// Removes what the schema does not know, then nulls, then fills in defaults; gives the paths that were unknown.
+/// Removes what the schema does not know, fills in defaults, removes the other nulls; gives the paths that were unknown.
 pub(super) fn complete(schema: &Structural, object: &mut Value) -> Vec<String> {
     let unknown = schema.prune(object);
-    schema.prune_nulls(object);
     schema.default(object);
+    schema.prune_nulls(object);
     unknown
 }

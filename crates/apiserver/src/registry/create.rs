@@ -59,7 +59,10 @@ impl Registry {
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Lost(lost)) if lost == key && !generated => return Err(scope.already_exists(&name)),
                 Err(Failure::Lost(lost)) if lost == key => taken = name,
-                Err(Failure::Lost(lost)) => scope = self.renewed(scope, &lost).await?,
+                Err(Failure::Lost(lost)) => {
+                    scope = self.renewed(scope, &lost).await?;
+                    decode::tidy(&mut object, &scope.resource)?;
+                }
             }
         }
         Err(if taken.is_empty() { ApiError::too_many_requests() } else { scope.already_exists(&taken) })

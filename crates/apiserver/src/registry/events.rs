@@ -15,14 +15,15 @@ use serde_json::Value;
 
 use super::{Registry, commit::Failure, tasks::News};
 
-const PREFIX: &str = "/registry/core/events/";
+/// Where the events of both groups lie.
+pub(super) const PREFIX: &str = "/registry/core/events/";
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// More events than this are not kept, however young.
 const MOST: usize = 50_000;
 
 /// One state of an event and when it was new.
-struct Dated {
+pub(super) struct Dated {
     key: Key,
     revision: Revision,
     since: Timestamp,
@@ -51,7 +52,8 @@ impl Registry {
         }
     }
 
-    async fn remove_expired(&self, oldest_first: &mut VecDeque<Dated>) {
+    /// Removes what is old enough from the front of the queue.
+    pub(super) async fn remove_expired(&self, oldest_first: &mut VecDeque<Dated>) {
         let limit = (self.clock)().saturating_sub(LIFETIME).unwrap_or(Timestamp::MIN);
         // An event that changed since stands further back once more; the precondition keeps it here.
         while oldest_first.front().is_some_and(|one| one.since <= limit) || oldest_first.len() > MOST {
@@ -67,7 +69,7 @@ impl Registry {
 }
 
 /// What a start finds, by the latest time that each event names; the future counts as now.
-fn dated(records: &[Record], now: Timestamp) -> VecDeque<Dated> {
+pub(super) fn dated(records: &[Record], now: Timestamp) -> VecDeque<Dated> {
     let mut ordered: BTreeMap<(Timestamp, Revision), &Record> = BTreeMap::new();
     for record in records {
         ordered.insert((named_time(&record.value).unwrap_or(now).min(now), record.modified), record);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     limits,
     names::{self, NameRule},
-    object::{as_map, copy_meta, finalizers, is_deleting, meta, metadata_mut, set_meta, top},
+    object::{copy_meta, finalizers, is_deleting, meta, metadata_mut, set_meta, top},
 };
 use crate::ApiError;
 
@@ -241,10 +241,4 @@ pub(super) fn differs_in_substance(left: &Value, right: &Value, ignore_status: b
         one.iter().any(|(field, value)| counts(field) && other.get(field) != Some(value))
     };
     differs(left, right) || differs(right, left)
-}
-
-/// Puts `metadata` to that of another object.
-pub(super) fn copy_all(object: &mut Value, from: &Value) {
-    let metadata = from.get("metadata").cloned().unwrap_or_default();
-    as_map(object).insert("metadata".into(), metadata);
 }

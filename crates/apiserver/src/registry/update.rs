@@ -56,8 +56,12 @@ impl Registry {
         if meta(&incoming.object, "resourceVersion").is_empty() && !strategy::unconditional_update(&scope.resource) {
             return Err(scope.revision_required(name));
         }
-        self.modify(scope, name, part, options, |_, _| {
-            Ok(Proposal { object: incoming.object.clone(), warnings: warnings.clone(), owned: false })
+        self.modify(scope, name, part, options, |current, _| {
+            let mut object = incoming.object.clone();
+            if current.resource.identity != scope.resource.identity {
+                decode::tidy(&mut object, &current.resource)?;
+            }
+            Ok(Proposal { object, warnings: warnings.clone(), owned: false })
         })
         .await
     }

@@ -54,6 +54,8 @@ struct Watcher {
     bookmarks: bool,
     next_bookmark: Instant,
     deadline: Instant,
+    /// The resource is not served any more; what happened before is still told.
+    gone: bool,
     ended: bool,
 }
 
@@ -91,6 +93,7 @@ impl Registry {
             bookmarks: options.bookmarks,
             next_bookmark: now + BOOKMARK_INTERVAL,
             deadline: now + options.timeout.unwrap_or_else(random_timeout),
+            gone: false,
             ended: false,
         };
         Ok(Box::pin(stream::unfold(watcher, |mut watcher| async move {
@@ -147,8 +150,12 @@ impl Watcher {
                     self.bookmark()
                 }
                 batch = self.changes.next() => self.batch(batch),
-                _ = self.table.changed() => {
-                    self.ended = !self.renew();
+                _ = self.table.changed(), if !self.gone => {
+                    self.renew();
+                    Vec::new()
+                }
+                () = std::future::ready(()), if self.gone => {
+                    self.ended = true;
                     Vec::new()
                 }
                 () = sleep_until(self.next_bookmark), if self.bookmarks => self.bookmark(),
@@ -175,6 +182,9 @@ impl Watcher {
     }
 
     fn events(&mut self, changes: &[Arc<Change>]) -> Vec<WatchEvent> {
+        if self.table.has_changed().unwrap_or(false) {
+            self.renew();
+        }
         let mut events = Vec::with_capacity(changes.len());
         for change in changes {
             self.seen = change.revision;
@@ -234,13 +244,14 @@ impl Watcher {
         events
     }
 
-    /// Takes the resource as it is served now; false if it is not served any more.
-    fn renew(&mut self) -> bool {
+    /// Takes the resource as it is served now, or notes that it is not any more.
+    fn renew(&mut self) {
         let Resource { group, version, plural, .. } = &*self.scope.resource;
-        let table = self.table.borrow_and_update();
-        let Some(renewed) = table.find(group, version, plural) else { return false };
-        self.scope.resource = renewed.clone();
-        true
+        let renewed = self.table.borrow_and_update().find(group, version, plural).cloned();
+        match renewed {
+            Some(renewed) => self.scope.resource = renewed,
+            None => self.gone = true,
+        }
     }
 }
 

@@ -133,13 +133,13 @@ fn conversion(spec: &Value, errors: &mut Vec<FieldError>) -> Conversion {
                 errors.push(FieldError::forbidden("spec.conversion.webhook", words));
             }
         }
-        "Webhook" => match conversion.get("webhook").filter(|webhook| webhook.is_object()) {
-            Some(webhook) => return Conversion::Webhook(webhook.clone()),
-            None => {
-                let words = "required when strategy is set to Webhook";
-                errors.push(FieldError::required("spec.conversion.webhook", words));
+        "Webhook" => {
+            if let Some(webhook) = conversion.get("webhook").filter(|webhook| webhook.is_object()) {
+                return Conversion::Webhook(webhook.clone());
             }
-        },
+            let words = "required when strategy is set to Webhook";
+            errors.push(FieldError::required("spec.conversion.webhook", words));
+        }
         "" => errors.push(FieldError::required("spec.conversion.strategy", "")),
         other => {
             let supported = ["None".into(), "Webhook".into()];

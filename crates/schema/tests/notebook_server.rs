@@ -1,14 +1,13 @@
 //! One realistic resource, through everything the API server does with a schema.
 
-use essaim_schema::{Definition, openapi};
+use essaim_schema::{Definition, FieldError, openapi};
 use serde_json::{Value, json};
 
-fn definition() -> Definition {
-    let crd = serde_json::from_str(include_str!("notebook_server.json")).expect("JSON");
-    Definition::from_crd(&crd).unwrap_or_else(|errors| panic!("{errors:?}"))
+fn definition() -> Result<Definition, Vec<FieldError>> {
+    Definition::from_crd(&serde_json::from_str(include_str!("notebook_server.json")).unwrap_or_default())
 }
 
-fn server(spec: Value) -> Value {
+fn server(spec: &Value) -> Value {
     json!({"apiVersion": "example.org/v1alpha1", "kind": "NotebookServer", "metadata": {"name": "demo", "creationTimestamp": "2026-03-01T10:00:00Z"}, "spec": spec})
 }
 
@@ -25,10 +24,10 @@ fn written(definition: &Definition, mut object: Value, old: Option<&Value>) -> (
 
 #[test]
 fn a_short_manifest_becomes_a_whole_object() {
-    let definition = definition();
+    let definition = definition().expect("accepted");
     let (object, words) = written(
         &definition,
-        server(json!({"class": "standard", "gpu": {"model": "V100"}, "idle": {"timeout": "2h"}})),
+        server(&json!({"class": "standard", "gpu": {"model": "V100"}, "idle": {"timeout": "2h"}})),
         None,
     );
     assert_eq!(words, Vec::<String>::new());
@@ -41,7 +40,7 @@ fn a_short_manifest_becomes_a_whole_object() {
 
 #[test]
 fn mistakes_are_answered_in_the_words_of_kubernetes() {
-    let definition = definition();
+    let definition = definition().expect("accepted");
     for (spec, expected) in [
         (json!({"class": "a", "memroy": "1Gi"}), "unknown field \"spec.memroy\""),
         (json!({}), "spec.class: Required value"),
@@ -60,16 +59,16 @@ fn mistakes_are_answered_in_the_words_of_kubernetes() {
         ),
         (json!({"class": "a", "env": [{"name": "X"}, {"name": "X"}]}), r#"spec.env[1]: Duplicate value: {"name":"X"}"#),
     ] {
-        assert_eq!(written(&definition, server(spec.clone()), None).1, [expected], "{spec}");
+        assert_eq!(written(&definition, server(&spec), None).1, [expected], "{spec}");
     }
-    let (old, _) = written(&definition, server(json!({"class": "a"})), None);
-    let (_, words) = written(&definition, server(json!({"class": "b"})), Some(&old));
+    let (old, _) = written(&definition, server(&json!({"class": "a"})), None);
+    let (_, words) = written(&definition, server(&json!({"class": "b"})), Some(&old));
     assert_eq!(words, ["spec.class: Forbidden: class is immutable"]);
 }
 
 #[test]
 fn its_document_carries_schema_and_parameters() {
-    let definition = definition();
+    let definition = definition().expect("accepted");
     let document = openapi::document("example.org", "v1alpha1", &[definition.versions[0].doc(&definition)]);
     let schema = &document["components"]["schemas"]["org.example.v1alpha1.NotebookServer"];
     assert_eq!(schema["properties"]["spec"]["properties"]["memory"]["default"], "2Gi");

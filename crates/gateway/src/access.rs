@@ -95,7 +95,9 @@ impl Access {
 
     /// May they?
     pub(crate) async fn may(&self, who: &Identity, right: Right<'_>) -> Result<bool, Error> {
-        let review = async || -> Result<(bool, Duration), Error> { Ok((self.review_right(who, right).await?, self.limits.right)) };
+        let review = async || -> Result<(bool, Duration), Error> {
+            Ok((self.review_right(who, right).await?, self.limits.right))
+        };
         self.rights.get(&fingerprint(who, right), review).await
     }
 
@@ -139,7 +141,8 @@ impl Access {
         let spec = TokenReviewSpec { token: Some(token.to_owned()), ..TokenReviewSpec::default() };
         let review = TokenReview { spec, ..TokenReview::default() };
         let reviews = Api::<TokenReview>::all(self.client.clone());
-        let answer = self.call("review a token", async || reviews.create(&PostParams::default(), &review).await).await?;
+        let answer =
+            self.call("review a token", async || reviews.create(&PostParams::default(), &review).await).await?;
         let status = answer.status.filter(|status| status.authenticated == Some(true));
         let user = status.and_then(|status| status.user);
         Ok(user.and_then(|user| {
@@ -168,7 +171,8 @@ impl Access {
         };
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
         let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
-        let answer = self.call("review a right", async || reviews.create(&PostParams::default(), &review).await).await?;
+        let answer =
+            self.call("review a right", async || reviews.create(&PostParams::default(), &review).await).await?;
         Ok(answer.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
     }
 

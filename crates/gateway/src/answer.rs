@@ -1,5 +1,7 @@
 //! Answers that are not a notebook's: the same facts as a page for people and as JSON for programs.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -31,8 +33,8 @@ pub(crate) enum Refusal {
     TooManyTunnels,
     /// The API did not answer a question.
     Api(Error),
-    /// The server is not up.
-    NotUp(Key, State, Report),
+    /// The server is not up, or only perhaps and it was tried in vain.
+    NotUp(Key, Arc<Route>),
     /// The server is up, as far as is known, and did not answer.
     Upstream { status: StatusCode, cause: &'static str },
 }
@@ -40,12 +42,6 @@ pub(crate) enum Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Api(error)
-    }
-}
-
-impl Refusal {
-    pub(crate) fn not_up(key: Key, route: &Route) -> Self {
-        Self::NotUp(key, route.state.clone(), route.report.clone())
     }
 }
 
@@ -58,12 +54,21 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
-        let accepts = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains("text/html"));
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        let page = reads && !headers.contains_key(header::UPGRADE) && headers.get_all(header::ACCEPT).iter().any(accepts);
+        let page = reads && !headers.contains_key(header::UPGRADE) && accepts_pages(headers);
         let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
         Self { page, target }
     }
+
+    /// For our own forms: their answer is a page too, and after a login the form cannot be repeated.
+    pub(crate) fn of_form(headers: &HeaderMap) -> Self {
+        Self { page: accepts_pages(headers), target: "/".to_owned() }
+    }
+}
+
+fn accepts_pages(headers: &HeaderMap) -> bool {
+    let accepts = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains("text/html"));
+    headers.get_all(header::ACCEPT).iter().any(accepts)
 }
 
 /// What is said, whatever the form.
@@ -132,40 +137,63 @@ fn notice(refusal: Refusal) -> Notice {
         ),
         Refusal::NotFound => plain(StatusCode::NOT_FOUND, "Not found", "NotFound", "There is nothing at this address."),
         Refusal::BadPath(why) => plain(StatusCode::BAD_REQUEST, "Unclear address", "BadRequest", why),
-        Refusal::NotLoaded => again(1, plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "One moment",
-            "GatewayStarting",
-            "The gateway has just started and does not know the notebook servers yet.",
-        )),
-        Refusal::TooManyTunnels => again(10, plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many connections",
-            "TooManyConnections",
-            "The gateway holds as many WebSockets as it may.",
-        )),
+        Refusal::NotLoaded => again(
+            1,
+            plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "One moment",
+                "GatewayStarting",
+                "The gateway has just started and does not know the notebook servers yet.",
+            ),
+        ),
+        Refusal::TooManyTunnels => again(
+            10,
+            plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many connections",
+                "TooManyConnections",
+                "The gateway holds as many WebSockets as it may.",
+            ),
+        ),
         Refusal::Api(error) => of_error(&error),
-        Refusal::NotUp(key, state, report) => of_state(key, &state, report),
-        Refusal::Upstream { status, cause } => again(5, plain(status, "The notebook server does not answer", "NotAnswering", cause)),
+        Refusal::NotUp(key, route) => of_route(key, &route),
+        Refusal::Upstream { status, cause } => {
+            again(5, plain(status, "The notebook server does not answer", "NotAnswering", cause))
+        }
     }
 }
 
 fn of_error(error: &Error) -> Notice {
     match error {
-        Error::ReservedLogin { .. } => {
-            plain(StatusCode::FORBIDDEN, "Not allowed", "ReservedLogin", "Your login is a reserved name here. Ask operations staff.")
-        }
-        Error::SessionTooLarge { .. } => {
-            plain(StatusCode::FORBIDDEN, "Not allowed", "TooManyGroups", "Your account is in too many groups for a session. Ask operations staff.")
-        }
+        Error::ReservedLogin { .. } => plain(
+            StatusCode::FORBIDDEN,
+            "Not allowed",
+            "ReservedLogin",
+            "Your login is a reserved name here. Ask operations staff.",
+        ),
+        Error::SessionTooLarge { .. } => plain(
+            StatusCode::FORBIDDEN,
+            "Not allowed",
+            "TooManyGroups",
+            "Your account is in too many groups for a session. Ask operations staff.",
+        ),
         error => {
             tracing::warn!(error = chain(error), "cannot answer a request");
-            again(5, plain(StatusCode::SERVICE_UNAVAILABLE, "One moment", "ApiUnavailable", "The platform cannot check your rights just now."))
+            again(
+                5,
+                plain(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "One moment",
+                    "ApiUnavailable",
+                    "The platform cannot check your rights just now.",
+                ),
+            )
         }
     }
 }
 
-fn of_state(key: Key, state: &State, Report { reason, message }: Report) -> Notice {
+fn of_route(key: Key, route: &Route) -> Notice {
+    let Report { reason, message } = route.report.clone();
     let notice = |title, retry_after| Notice {
         status: StatusCode::SERVICE_UNAVAILABLE,
         title,
@@ -175,18 +203,26 @@ fn of_state(key: Key, state: &State, Report { reason, message }: Report) -> Noti
         refresh: false,
         start: None,
     };
-    match state {
+    match &route.state {
         State::Starting => Notice { refresh: true, ..notice("The notebook server is starting", Some(2)) },
         State::Suspended => Notice { start: Some(key), ..notice("The notebook server is stopped", None) },
         State::Failed => notice("The notebook server cannot run", None),
-        State::Unreachable => notice("The notebook server cannot be reached", Some(10)),
+        State::Unreachable | State::Up(_) => notice("The notebook server cannot be reached", Some(10)),
         State::Deleting => notice("The notebook server is being deleted", None),
-        State::Unknown | State::Up(_) => notice("The state of the notebook server is unknown", Some(10)),
+        State::Unknown => notice("The state of the notebook server is unknown", Some(10)),
     }
 }
 
 fn plain(status: StatusCode, title: &'static str, reason: &str, message: &str) -> Notice {
-    Notice { status, title, reason: reason.to_owned(), message: message.to_owned(), retry_after: None, refresh: false, start: None }
+    Notice {
+        status,
+        title,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        retry_after: None,
+        refresh: false,
+        start: None,
+    }
 }
 
 fn again(seconds: u16, notice: Notice) -> Notice {
@@ -198,7 +234,9 @@ fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => encoded.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                encoded.push(char::from(byte));
+            }
             _ => {
                 let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
                 encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);

@@ -33,7 +33,8 @@ pub(crate) async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result
 
 fn session(shared: &Shared, headers: &HeaderMap) -> Option<Identity> {
     let now = (shared.options.clock)();
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(cookies::sessions);
+    let values =
+        headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(cookies::sessions);
     values.into_iter().find_map(|value| shared.sessions.verify(value, now))
 }
 

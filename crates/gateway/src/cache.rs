@@ -53,7 +53,8 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
             cells.retain(|_, cell| cell.get().is_some_and(|answer| now < answer.until));
         }
         if cells.len() >= self.bound {
-            let first = cells.iter().min_by_key(|(_, cell)| cell.get().map(|answer| answer.until)).map(|(key, _)| key.clone());
+            let first =
+                cells.iter().min_by_key(|(_, cell)| cell.get().map(|answer| answer.until)).map(|(key, _)| key.clone());
             first.and_then(|key| cells.remove(&key));
         }
         let cell = Arc::new(OnceCell::new());

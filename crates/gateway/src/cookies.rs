@@ -5,12 +5,17 @@ pub(crate) const SESSION: &str = "essaim-session";
 
 /// The values of all session cookies in a `Cookie` header; a page of a notebook may have added a false one.
 pub(crate) fn sessions(header: &str) -> impl Iterator<Item = &str> {
-    header.split(';').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| name.trim() == SESSION).map(|(_, value)| value.trim())
+    header
+        .split(';')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| name.trim() == SESSION)
+        .map(|(_, value)| value.trim())
 }
 
 /// The `Cookie` header for a notebook server: without our cookie, the others as they were. `None` if nothing remains.
 pub(crate) fn without_session(header: &str) -> Option<String> {
-    let others: Vec<&str> = header.split(';').map(str::trim).filter(|pair| !pair.is_empty() && !is_session(pair)).collect();
+    let others: Vec<&str> =
+        header.split(';').map(str::trim).filter(|pair| !pair.is_empty() && !is_session(pair)).collect();
     (!others.is_empty()).then(|| others.join("; "))
 }
 
@@ -47,7 +52,13 @@ mod tests {
 
     #[test]
     fn a_notebook_cannot_set_our_cookie() {
-        for ours in ["essaim-session=x; Path=/", " essaim-session =x", "=essaim-session=x", "Essaim-Session=x", "essaim-session"] {
+        for ours in [
+            "essaim-session=x; Path=/",
+            " essaim-session =x",
+            "=essaim-session=x",
+            "Essaim-Session=x",
+            "essaim-session",
+        ] {
             assert!(sets_session(ours.as_bytes()), "{ours}");
         }
         for other in ["_xsrf=essaim-session=1", "a=b; essaim-session=x", "essaim=session"] {

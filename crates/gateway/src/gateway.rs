@@ -1,7 +1,6 @@
 //! The gateway as the composition root sees it: make one, run it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -45,14 +44,6 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) tunnels: Tunnels,
     pub(crate) upstream: Upstream,
-    tls: AtomicBool,
-}
-
-impl Shared {
-    /// True if the client's connection is encrypted, here or at a proxy before us.
-    pub(crate) fn is_secure(&self) -> bool {
-        self.options.secure_cookies || self.tls.load(Ordering::Relaxed)
-    }
 }
 
 impl Gateway {
@@ -68,7 +59,6 @@ impl Gateway {
             sessions: Sessions::new(&options.site_key),
             tunnels: Tunnels::new(limits.tunnels),
             upstream: Upstream::new(limits),
-            tls: AtomicBool::new(false),
             options,
         };
         Self { client, shared: Arc::new(shared) }
@@ -83,9 +73,13 @@ impl Gateway {
     ///
     /// # Errors
     /// None at present: what goes wrong while running is logged and tried again.
-    pub async fn run(self, listener: TcpListener, tls: Option<Arc<ServerConfig>>, shutdown: CancellationToken) -> Result<(), Error> {
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
         let Self { client, shared } = self;
-        shared.tls.store(tls.is_some(), Ordering::Relaxed);
         let server = serve::Server { listener, tls, limits: shared.options.limits.clone(), router: router(&shared) };
         let serving = async {
             server.run(&shutdown, || shared.tunnels.end()).await;
@@ -115,5 +109,9 @@ fn router(shared: &Arc<Shared>) -> Router {
 
 /// Ready as soon as the routes are known; `healthz` says only that the process answers.
 async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
-    if shared.routes.is_loaded() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "the routes are not loaded yet") }
+    if shared.routes.is_loaded() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the routes are not loaded yet")
+    }
 }

@@ -73,8 +73,12 @@ pub(crate) fn to_upstream(mut headers: HeaderMap, said: &Said<'_>) -> HeaderMap 
 pub(crate) fn to_client(mut headers: HeaderMap, upgrade: bool) -> HeaderMap {
     remove_hop_by_hop(&mut headers);
     if headers.get_all(header::SET_COOKIE).iter().any(|cookie| cookies::sets_session(cookie.as_bytes())) {
-        let others: Vec<HeaderValue> =
-            headers.get_all(header::SET_COOKIE).iter().filter(|cookie| !cookies::sets_session(cookie.as_bytes())).cloned().collect();
+        let others: Vec<HeaderValue> = headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .filter(|cookie| !cookies::sets_session(cookie.as_bytes()))
+            .cloned()
+            .collect();
         headers.remove(header::SET_COOKIE);
         for cookie in others {
             headers.append(header::SET_COOKIE, cookie);
@@ -97,7 +101,11 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn remove_identity(headers: &mut HeaderMap) {
-    let ours = |name: &str| IDENTITY.contains(&name) || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let ours = |name: &str| {
+        // Applications behind CGI or WSGI take an underscore for a hyphen.
+        let name = name.replace('_', "-");
+        IDENTITY.contains(&name.as_str()) || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
     let names: Vec<HeaderName> = headers.keys().filter(|name| ours(name.as_str())).cloned().collect();
     for name in names {
         headers.remove(name);
@@ -121,7 +129,12 @@ fn latin1(value: &HeaderValue) -> String {
 }
 
 fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
 }
 
 fn insert_upgrade(headers: &mut HeaderMap) {
@@ -162,6 +175,7 @@ mod tests {
                 ("x-auth-request-email", "root@example"),
                 ("forwarded", "for=203.0.113.9"),
                 ("remote-user", "root"),
+                ("x_forwarded_user", "root"),
                 ("accept", "text/html"),
             ],
             false,
@@ -181,7 +195,14 @@ mod tests {
     #[test]
     fn connection_headers_end_here() {
         let headers = forwarded(
-            &[("connection", "close, X-Hop"), ("x-hop", "1"), ("te", "trailers"), ("upgrade", "h2c"), ("expect", "100-continue"), ("x-end", "1")],
+            &[
+                ("connection", "close, X-Hop"),
+                ("x-hop", "1"),
+                ("te", "trailers"),
+                ("upgrade", "h2c"),
+                ("expect", "100-continue"),
+                ("x-end", "1"),
+            ],
             false,
         );
         for gone in ["connection", "x-hop", "te", "upgrade", "expect"] {
@@ -203,7 +224,10 @@ mod tests {
         assert!(is_websocket(&asked));
         assert!(!is_websocket(&map(&[("connection", "upgrade"), ("upgrade", "h2c")])));
         assert!(!is_websocket(&map(&[("upgrade", "websocket")])));
-        let headers = forwarded(&[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-protocol", "v1.kernel")], true);
+        let headers = forwarded(
+            &[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-protocol", "v1.kernel")],
+            true,
+        );
         assert_eq!(headers["upgrade"], "websocket");
         assert_eq!(headers["sec-websocket-protocol"], "v1.kernel");
     }
@@ -219,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_notebook_server_sets_its_cookies_but_not_ours() {
-        let mut headers = map(&[("set-cookie", "_xsrf=1"), ("location", "/user/a/b/lab"), ("connection", "keep-alive")]);
+        let mut headers =
+            map(&[("set-cookie", "_xsrf=1"), ("location", "/user/a/b/lab"), ("connection", "keep-alive")]);
         headers.append("set-cookie", HeaderValue::from_static("essaim-session=evil; Path=/"));
         headers.append("set-cookie", HeaderValue::from_static("b=2"));
         let passed = to_client(headers, false);

@@ -41,7 +41,6 @@ pub(crate) async fn form(Query(wanted): Query<Wanted>) -> Response {
 /// `POST /login`
 pub(crate) async fn login(
     State(shared): State<Arc<Shared>>,
-    method: Method,
     uri: Uri,
     headers: HeaderMap,
     Form(given): Form<Credentials>,
@@ -50,20 +49,25 @@ pub(crate) async fn login(
     match open_session(&shared, &uri, &headers, given.token.trim()).await {
         Ok(Some(cookie)) => see_other(next, Some(cookie)),
         Ok(None) => pages::login(StatusCode::UNAUTHORIZED, next, Some("This token is not valid.")),
-        Err(refusal) => respond(refusal, &Asker::of(&method, &uri, &headers)),
+        Err(refusal) => respond(refusal, &Asker::of_form(&headers)),
     }
 }
 
 /// `POST /logout`
-pub(crate) async fn logout(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn logout(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
     if !origin::is_same(&headers, origin::host(&uri, &headers)) {
-        return respond(Refusal::CrossOrigin, &Asker::of(&method, &uri, &headers));
+        return respond(Refusal::CrossOrigin, &Asker::of_form(&headers));
     }
     see_other("/login", cookie(&shared, "", 0))
 }
 
 /// `GET /`: the servers in the caller's own namespace.
-pub(crate) async fn servers(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn servers(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let listed = async {
         let caller = authenticate(&shared, &headers).await?;
         let login = &caller.identity.login;
@@ -77,7 +81,12 @@ pub(crate) async fn servers(State(shared): State<Arc<Shared>>, method: Method, u
 }
 
 /// The cookie of a new session; `None` if the token is not valid.
-async fn open_session(shared: &Shared, uri: &Uri, headers: &HeaderMap, token: &str) -> Result<Option<HeaderValue>, Refusal> {
+async fn open_session(
+    shared: &Shared,
+    uri: &Uri,
+    headers: &HeaderMap,
+    token: &str,
+) -> Result<Option<HeaderValue>, Refusal> {
     if !origin::is_same(headers, origin::host(uri, headers)) {
         return Err(Refusal::CrossOrigin);
     }
@@ -127,7 +136,17 @@ mod tests {
             assert_eq!(local(next), next);
         }
         let long = format!("/{}", "a".repeat(MAX_NEXT));
-        for next in ["", "user", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "/a\r\nb", "/é", &long] {
+        for next in [
+            "",
+            "user",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/a\r\nb",
+            "/é",
+            &long,
+        ] {
             assert_eq!(local(next), "/", "{next:?}");
         }
     }

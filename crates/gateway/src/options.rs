@@ -118,11 +118,11 @@ impl Default for Limits {
             cached_answers: 1_024,
             client_head: Duration::from_secs(30),
             connect: Duration::from_secs(5),
-            response_head: Duration::from_secs(60),
+            response_head: Duration::from_mins(1),
             api_call: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             session: Duration::from_hours(12),
-            token_known: Duration::from_secs(60),
+            token_known: Duration::from_mins(1),
             token_unknown: Duration::from_secs(5),
             right: Duration::from_secs(10),
         }

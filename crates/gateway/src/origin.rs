@@ -14,7 +14,7 @@ pub(crate) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> 
 /// Guarantees: every browser that sends a cookie with a POST or a WebSocket also sends `Origin`, so a foreign page is
 /// always recognised. A request with neither header comes from a program, which chose to send the cookie.
 pub(crate) fn is_same(headers: &HeaderMap, host: Option<&str>) -> bool {
-    let fetched_from = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+    let fetched_from = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
     if fetched_from.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return false;
     }
@@ -24,7 +24,9 @@ pub(crate) fn is_same(headers: &HeaderMap, host: Option<&str>) -> bool {
     let Some((scheme, authority)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else {
         return false;
     };
-    host.is_some_and(|host| without_default_port(scheme, authority).eq_ignore_ascii_case(without_default_port(scheme, host)))
+    host.is_some_and(|host| {
+        without_default_port(scheme, authority).eq_ignore_ascii_case(without_default_port(scheme, host))
+    })
 }
 
 /// True for methods that only read.

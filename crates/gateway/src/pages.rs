@@ -12,7 +12,8 @@ use crate::route::{Key, Route, State};
 
 /// A page that waits for a server asks again after so many seconds.
 const REFRESH_SECONDS: u8 = 2;
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}\
     header{display:flex;justify-content:space-between;align-items:baseline;border-bottom:1px solid #d0d7de;margin-bottom:1.5rem}\
     table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #d0d7de;vertical-align:top}\

@@ -103,7 +103,11 @@ pub(crate) fn from_object(object: DynamicObject, reach: Reach) -> Option<(Key, R
             let (state, report) = decide(&body, deleting, generation, reach);
             Route { uid, state, report }
         }
-        Err(_) => Route { uid, state: State::Unknown, report: report("Unreadable", "The status of this server cannot be read.") },
+        Err(_) => Route {
+            uid,
+            state: State::Unknown,
+            report: report("Unreadable", "The status of this server cannot be read."),
+        },
     };
     Some((key, route))
 }
@@ -114,12 +118,19 @@ fn decide(body: &Body, deleting: bool, generation: Option<i64>, reach: Reach) ->
         return (State::Deleting, report("Deleting", "This server is being deleted."));
     }
     if body.spec.suspend {
-        return (State::Suspended, find(condition::SUSPENDED).filter(|it| it.status == "True").map_or_else(asked_to_stop, from_condition));
+        return (
+            State::Suspended,
+            find(condition::SUSPENDED).filter(|it| it.status == "True").map_or_else(asked_to_stop, from_condition),
+        );
     }
     if let Some(suspended) = find(condition::SUSPENDED).filter(|it| it.status == "True") {
         // The report is older than the wish to run: the start was asked for and not seen yet.
         let outdated = suspended.observed_generation.zip(generation).is_none_or(|(seen, current)| seen < current);
-        return if outdated { (State::Starting, asked_to_start()) } else { (State::Suspended, from_condition(suspended)) };
+        return if outdated {
+            (State::Starting, asked_to_start())
+        } else {
+            (State::Suspended, from_condition(suspended))
+        };
     }
     let Some(ready) = find(condition::READY) else {
         return (State::Starting, asked_to_start());
@@ -155,8 +166,10 @@ fn state_of_reason(why: &str) -> State {
         | reason::CREATING
         | reason::ASSIGNED
         | reason::RESTARTING
+        // A server that is meant to run waits until its previous container is gone.
+        | reason::STOPPING
         | reason::NO_MACHINE_FITS => State::Starting,
-        reason::STOPPING | reason::SUSPENDED_BY_REQUEST | reason::SHUT_DOWN_IN_JUPYTER => State::Suspended,
+        condition::SUSPENDED | reason::SUSPENDED_BY_REQUEST | reason::SHUT_DOWN_IN_JUPYTER => State::Suspended,
         reason::CLASS_NOT_FOUND
         | reason::INVALID_SPEC
         | reason::UNKNOWN_LOGIN

@@ -41,7 +41,7 @@ impl Routes {
     }
 
     pub(crate) fn is_loaded(&self) -> bool {
-        self.read(|table| table.is_some())
+        self.read(Option::is_some)
     }
 
     pub(crate) fn find(&self, key: &Key) -> Lookup {
@@ -72,7 +72,9 @@ impl Routes {
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => self.take_in(event, &mut listed),
-                Err(error) => tracing::warn!(error = chain(&error), "cannot follow the notebook servers, will try again"),
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "cannot follow the notebook servers, will try again");
+                }
             }
         }
     }

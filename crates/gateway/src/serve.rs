@@ -60,7 +60,13 @@ impl Server {
     }
 }
 
-async fn accept(listener: &TcpListener, bound: usize, serving: &Serving, graceful: &GracefulShutdown, connections: &mut JoinSet<()>) {
+async fn accept(
+    listener: &TcpListener,
+    bound: usize,
+    serving: &Serving,
+    graceful: &GracefulShutdown,
+    connections: &mut JoinSet<()>,
+) {
     let slots = Arc::new(Semaphore::new(bound));
     loop {
         // At the bound, clients wait in the kernel's queue. The semaphore is never closed.
@@ -97,11 +103,17 @@ impl Serving {
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr, watcher: Watcher) {
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        watcher: Watcher,
+    ) {
+        let peer = Peer { address: peer.ip(), encrypted: self.tls.is_some() };
         let router = self.router;
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let mut http = Builder::new(TokioExecutor::new());

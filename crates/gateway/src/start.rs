@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Uri};
 
 use crate::access::Right;
 use crate::answer::{Asker, Refusal, respond};
@@ -19,14 +19,13 @@ use crate::routes::Lookup;
 pub(crate) async fn start(
     State(shared): State<Arc<Shared>>,
     Path((namespace, name)): Path<(String, String)>,
-    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let key = Key { namespace, name };
     match resume(&shared, &key, &uri, &headers).await {
         Ok(()) => Redirect::to(&format!("/user/{}/{}/", key.namespace, key.name)).into_response(),
-        Err(refusal) => respond(refusal, &Asker::of(&method, &uri, &headers)),
+        Err(refusal) => respond(refusal, &Asker::of_form(&headers)),
     }
 }
 
@@ -48,6 +47,11 @@ async fn resume(shared: &Shared, key: &Key, uri: &Uri, headers: &HeaderMap) -> R
         Lookup::Found(_) => {}
     }
     shared.access.resume(key).await?;
-    tracing::info!(namespace = key.namespace, name = key.name, login = caller.identity.login, "started a server again for its user");
+    tracing::info!(
+        namespace = key.namespace,
+        name = key.name,
+        login = caller.identity.login,
+        "started a server again for its user"
+    );
     Ok(())
 }

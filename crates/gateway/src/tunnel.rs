@@ -1,19 +1,25 @@
 //! WebSockets: after the handshake, bytes flow both ways untouched until one side ends.
 //!
 //! There is no idle limit: Jupyter pings each client every 30 s, so a client that vanished ends the tunnel from there.
+//! There is no half-open tunnel either.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::{Either, select};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional_with_sizes;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::chain;
 
-const BUFFER: usize = 16 * 1024;
+/// When one side has ended, the other has so long to end too.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// The tunnels of a gateway. Each is a task that ends with either side, or with the gateway.
 pub(crate) struct Tunnels {
@@ -80,8 +86,20 @@ async fn copy(Ends { client, server }: Ends) {
             return;
         }
     };
-    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-    if let Err(error) = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await {
+    let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
+    let (from_server, to_server) = tokio::io::split(TokioIo::new(server));
+    let (up, down) = (pin!(pump(from_client, to_server)), pin!(pump(from_server, to_client)));
+    // Whoever does not end its side soon after the other would hold the tunnel for ever.
+    let _ = match select(up, down).await {
+        Either::Left(((), down)) => timeout(LINGER, down).await,
+        Either::Right(((), up)) => timeout(LINGER, up).await,
+    };
+}
+
+/// Carries bytes one way until they end, and says so to the other side. A broken connection ends them too.
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    if let Err(error) = tokio::io::copy(&mut from, &mut to).await {
         tracing::debug!(error = chain(&error), "a WebSocket broke");
     }
+    let _ = to.shutdown().await;
 }

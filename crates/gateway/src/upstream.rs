@@ -24,7 +24,7 @@ use crate::origin;
 const IDLE_PER_SERVER: usize = 32;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 /// Shorter than the 900 s after which a Swarm's virtual addresses drop silent connections.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Upstream {
     client: Client<HttpConnector, Body>,
@@ -126,10 +126,13 @@ fn refusal(failure: &Failure) -> Refusal {
     }
     let status = StatusCode::BAD_GATEWAY;
     match io_kind(error) {
-        Some(io::ErrorKind::ConnectionRefused) => Refusal::Upstream { status, cause: "It refuses the connection: Jupyter does not run there." },
-        Some(io::ErrorKind::TimedOut) => {
-            Refusal::Upstream { status: StatusCode::GATEWAY_TIMEOUT, cause: "Its machine does not answer within the time." }
+        Some(io::ErrorKind::ConnectionRefused) => {
+            Refusal::Upstream { status, cause: "It refuses the connection: Jupyter does not run there." }
         }
+        Some(io::ErrorKind::TimedOut) => Refusal::Upstream {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            cause: "Its machine does not answer within the time.",
+        },
         _ => Refusal::Upstream { status, cause: "Its machine cannot be reached." },
     }
 }

@@ -64,7 +64,8 @@ fn a_server_without_a_status_is_starting() {
 
 #[test]
 fn a_server_that_waits_for_a_machine_says_so() {
-    let both = status(&[condition("Ready", "False", "Creating", 4), condition("Scheduled", "False", "NoMachineFits", 4)]);
+    let both =
+        status(&[condition("Ready", "False", "Creating", 4), condition("Scheduled", "False", "NoMachineFits", 4)]);
     assert_eq!(route(&json!({}), &both).report.reason, "NoMachineFits");
 }
 

@@ -55,7 +55,8 @@ async fn without_proof_programs_get_401_and_people_the_login_page() {
 #[tokio::test]
 async fn a_server_of_somebody_else_and_one_that_does_not_exist_look_the_same() {
     let site = Site::start().await;
-    let (existing, absent) = (site.get("/user/alice/lab/", &[BOB]).await, site.get("/user/alice/nothing/", &[BOB]).await);
+    let (existing, absent) =
+        (site.get("/user/alice/lab/", &[BOB]).await, site.get("/user/alice/nothing/", &[BOB]).await);
     let nobody = site.get("/user/nobody/lab/", &[BOB]).await;
     assert_eq!(existing.status, StatusCode::FORBIDDEN);
     for other in [absent, nobody] {
@@ -97,7 +98,8 @@ async fn pages_of_other_sites_cannot_use_a_session() {
     let cookie = site.cookie_of("alice").await;
     let cookie = ("cookie", cookie.as_str());
     let own = format!("http://{}", site.address);
-    let put = async |headers: &[(&str, &str)]| site.call(Method::PUT, LAB, headers, axum::body::Body::empty()).await.status;
+    let put =
+        async |headers: &[(&str, &str)]| site.call(Method::PUT, LAB, headers, axum::body::Body::empty()).await.status;
     assert_eq!(put(&[cookie, ("origin", "https://evil.example")]).await, StatusCode::FORBIDDEN);
     assert_eq!(put(&[cookie, ("sec-fetch-site", "cross-site")]).await, StatusCode::FORBIDDEN);
     assert_eq!(put(&[cookie, ("origin", &own)]).await, StatusCode::OK);

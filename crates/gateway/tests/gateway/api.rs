@@ -12,7 +12,16 @@ use axum::{Json, Router};
 use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::watch;
+
+/// What happened; the revision is the number of events.
+#[derive(Clone, Default)]
+struct Log {
+    events: Vec<Value>,
+    /// Watches cannot start before this revision any more.
+    compacted: usize,
+    restarts: usize,
+}
 
 #[derive(Clone)]
 pub(crate) struct FakeApi(Arc<Inner>);
@@ -20,18 +29,17 @@ pub(crate) struct FakeApi(Arc<Inner>);
 struct Inner {
     servers: Mutex<BTreeMap<(String, String), Value>>,
     namespaces: Mutex<BTreeSet<String>>,
-    events: broadcast::Sender<Option<Value>>,
+    log: watch::Sender<Log>,
     reviews: AtomicUsize,
     patches: Mutex<Vec<(String, Value)>>,
 }
 
 impl FakeApi {
     pub(crate) fn new() -> Self {
-        let (events, _) = broadcast::channel(64);
         Self(Arc::new(Inner {
             servers: Mutex::default(),
             namespaces: Mutex::default(),
-            events,
+            log: watch::Sender::default(),
             reviews: AtomicUsize::new(0),
             patches: Mutex::default(),
         }))
@@ -40,7 +48,10 @@ impl FakeApi {
     pub(crate) fn client(&self) -> kube::Client {
         let router = Router::new()
             .route("/apis/essaim.dev/v1alpha1/notebookservers", get(list_or_watch))
-            .route("/apis/essaim.dev/v1alpha1/namespaces/{namespace}/notebookservers/{name}", axum::routing::patch(patch))
+            .route(
+                "/apis/essaim.dev/v1alpha1/namespaces/{namespace}/notebookservers/{name}",
+                axum::routing::patch(patch),
+            )
             .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review_token))
             .route("/apis/authorization.k8s.io/v1/subjectaccessreviews", post(review_right))
             .route("/api/v1/namespaces", post(make_namespace))
@@ -50,18 +61,32 @@ impl FakeApi {
 
     /// Writes a server and tells the watchers.
     pub(crate) fn put(&self, namespace: &str, name: &str, suspend: bool, status: &Value) {
-        let object = json!({
-            "apiVersion": "essaim.dev/v1alpha1", "kind": "NotebookServer",
-            "metadata": {"namespace": namespace, "name": name, "uid": format!("uid-{namespace}-{name}"), "resourceVersion": "7", "generation": 1},
-            "spec": {"class": "standard", "suspend": suspend}, "status": status,
-        });
-        self.0.servers.lock().unwrap().insert((namespace.to_owned(), name.to_owned()), object.clone());
-        let _ = self.0.events.send(Some(json!({"type": "MODIFIED", "object": object})));
+        self.0.log.send_modify(|log| self.write(log, namespace, name, suspend, status));
     }
 
     /// Ends all watches, as a restart of the API does.
     pub(crate) fn restart(&self) {
-        let _ = self.0.events.send(None);
+        self.0.log.send_modify(|log| log.restarts += 1);
+    }
+
+    /// Writes a server, and restarts without any memory of what happened: who watched must list again.
+    pub(crate) fn put_and_forget(&self, namespace: &str, name: &str, suspend: bool, status: &Value) {
+        self.0.log.send_modify(|log| {
+            self.write(log, namespace, name, suspend, status);
+            log.compacted = log.events.len();
+            log.restarts += 1;
+        });
+    }
+
+    fn write(&self, log: &mut Log, namespace: &str, name: &str, suspend: bool, status: &Value) {
+        let object = json!({
+            "apiVersion": "essaim.dev/v1alpha1", "kind": "NotebookServer",
+            "metadata": {"namespace": namespace, "name": name, "uid": format!("uid-{namespace}-{name}"), "generation": 1,
+                         "resourceVersion": (log.events.len() + 1).to_string()},
+            "spec": {"class": "standard", "suspend": suspend}, "status": status,
+        });
+        self.0.servers.lock().unwrap().insert((namespace.to_owned(), name.to_owned()), object.clone());
+        log.events.push(json!({"type": "MODIFIED", "object": object}));
     }
 
     pub(crate) fn reviews(&self) -> usize {
@@ -96,15 +121,26 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
 
 async fn list_or_watch(State(FakeApi(api)): State<FakeApi>, Query(query): Query<BTreeMap<String, String>>) -> Response {
     if query.get("watch").is_some_and(|watch| watch == "true" || watch == "1") {
-        let events = stream::unfold(api.events.subscribe(), async |mut events| {
-            let event = events.recv().await.ok()??;
-            Some((Ok::<_, std::io::Error>(Bytes::from(format!("{event}\n"))), events))
-        });
-        return Body::from_stream(events.boxed()).into_response();
+        return watch_from(query["resourceVersion"].parse().unwrap(), api.log.subscribe());
     }
+    let revision = api.log.borrow().events.len().to_string();
     let items: Vec<Value> = api.servers.lock().unwrap().values().cloned().collect();
-    let list = json!({"apiVersion": "essaim.dev/v1alpha1", "kind": "NotebookServerList", "metadata": {"resourceVersion": "7"}, "items": items});
+    let list = json!({"apiVersion": "essaim.dev/v1alpha1", "kind": "NotebookServerList", "metadata": {"resourceVersion": revision}, "items": items});
     Json(list).into_response()
+}
+
+fn watch_from(revision: usize, log: watch::Receiver<Log>) -> Response {
+    let restarts = log.borrow().restarts;
+    if revision < log.borrow().compacted {
+        let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "message": "too old", "code": 410});
+        return Json(json!({"type": "ERROR", "object": gone})).into_response();
+    }
+    let events = stream::unfold((revision, log), move |(revision, mut log)| async move {
+        let news = log.wait_for(|log| log.restarts != restarts || log.events.len() > revision).await.ok()?.clone();
+        let event = news.events.get(revision).filter(|_| news.restarts == restarts)?;
+        Some((Ok::<_, std::io::Error>(Bytes::from(format!("{event}\n"))), (revision + 1, log)))
+    });
+    Body::from_stream(events.boxed()).into_response()
 }
 
 async fn patch(
@@ -121,7 +157,9 @@ async fn review_token(State(FakeApi(api)): State<FakeApi>, Json(mut review): Jso
     api.reviews.fetch_add(1, Ordering::Relaxed);
     let token = review["spec"]["token"].as_str().unwrap_or_default();
     review["status"] = match token.strip_prefix("token-of-") {
-        Some(login) => json!({"authenticated": true, "user": {"username": login, "groups": ["physics", "system:authenticated"]}}),
+        Some(login) => {
+            json!({"authenticated": true, "user": {"username": login, "groups": ["physics", "system:authenticated"]}})
+        }
         None => json!({"authenticated": false}),
     };
     Json(review)

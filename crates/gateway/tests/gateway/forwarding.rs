@@ -9,14 +9,19 @@ use http::{Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 
 use crate::api::ready;
-use crate::notebook::{CHUNK, CHUNKS, Notebook};
+use crate::notebook::{BLOCK, CHUNKS, Notebook};
 use crate::site::{ALICE, HTML, Site};
 
 #[tokio::test]
 async fn the_notebook_sees_its_own_token_and_nothing_of_ours() {
     let site = Site::start().await;
     let cookie = format!("{}; _xsrf=2|abc", site.cookie_of("alice").await);
-    let spoofed = [("cookie", cookie.as_str()), ("x-forwarded-user", "root"), ("x-forwarded-for", "203.0.113.1"), ("remote-user", "root")];
+    let spoofed = [
+        ("cookie", cookie.as_str()),
+        ("x-forwarded-user", "root"),
+        ("x-forwarded-for", "203.0.113.1"),
+        ("remote-user", "root"),
+    ];
     let seen = site.get("/user/alice/lab/api", &spoofed).await.json();
     let headers = &seen["headers"];
     assert_eq!(headers["authorization"], "token for-uid-alice-lab");
@@ -31,7 +36,12 @@ async fn the_notebook_sees_its_own_token_and_nothing_of_ours() {
 #[tokio::test]
 async fn path_and_query_arrive_byte_for_byte() {
     let site = Site::start().await;
-    for path in ["/user/alice/lab", "/user/alice/lab/", "/user/alice/lab/a%2Fb//c%20d/é?x=%00&y=a+b&/user/bob/../", "/user/alice/lab/?"] {
+    for path in [
+        "/user/alice/lab",
+        "/user/alice/lab/",
+        "/user/alice/lab/a%2Fb//c%20d/é?x=%00&y=a+b&/user/bob/../",
+        "/user/alice/lab/?",
+    ] {
         let seen = site.get(path, &[ALICE]).await;
         assert_eq!(seen.json()["uri"], path);
     }
@@ -40,7 +50,14 @@ async fn path_and_query_arrive_byte_for_byte() {
 #[tokio::test]
 async fn tricks_in_the_path_are_refused_before_anything_else() {
     let site = Site::start().await;
-    for path in ["/user/alice/../bob/secret/", "/user/alice%2flab/", "/user/alice//lab/", "/user/alice/lab/..%2f..%2fbob", "/user/alice/lab/%2e%2e/x", "/user/alice/lab%00/"] {
+    for path in [
+        "/user/alice/../bob/secret/",
+        "/user/alice%2flab/",
+        "/user/alice//lab/",
+        "/user/alice/lab/..%2f..%2fbob",
+        "/user/alice/lab/%2e%2e/x",
+        "/user/alice/lab%00/",
+    ] {
         assert_eq!(site.get(path, &[ALICE]).await.status, StatusCode::BAD_REQUEST, "{path}");
     }
     for path in ["//user/alice/lab/", "/user/alice", "/elsewhere"] {
@@ -82,7 +99,7 @@ async fn a_large_download_streams_and_waits_for_its_reader() {
 #[tokio::test]
 async fn a_large_upload_streams() {
     let site = Site::start().await;
-    let chunks = stream::iter(0..CHUNKS).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[5; CHUNK])));
+    let chunks = stream::iter(0..CHUNKS).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&BLOCK)));
     let answer = site.call(Method::PUT, "/user/alice/lab/upload", &[ALICE], Body::from_stream(chunks)).await;
     assert_eq!(answer.json()["bytes"], 64 * 1024 * 1024);
 }
@@ -91,7 +108,7 @@ async fn a_large_upload_streams() {
 async fn a_slow_upload_is_not_cut() {
     let site = Site::start().await;
     let chunks = stream::unfold(0, async |sent| {
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         (sent < 5).then(|| (Ok::<_, std::io::Error>(Bytes::from_static(b"x")), sent + 1))
     });
     let answer = site.call(Method::PUT, "/user/alice/lab/upload", &[ALICE], Body::from_stream(chunks.boxed())).await;
@@ -102,12 +119,22 @@ async fn a_slow_upload_is_not_cut() {
 async fn a_changed_route_is_followed_also_after_the_api_restarted() {
     let site = Site::start().await;
     assert_eq!(site.get("/user/alice/lab/", &[ALICE]).await.json()["server"], "first");
-    for name in ["second", "third"] {
-        let other = Notebook::start(name).await;
-        site.api.put("alice", "lab", false, &ready("True", "Serving", "", Some(&other.address.to_string())));
-        site.until("the new route is used", async || site.get("/user/alice/lab/", &[ALICE]).await.json()["server"] == name).await;
-        site.api.restart();
-    }
+    let used = async |name| {
+        site.until("the new route is used", async || {
+            site.get("/user/alice/lab/", &[ALICE]).await.json()["server"] == name
+        })
+        .await;
+    };
+    let at = |notebook: &Notebook| ready("True", "Serving", "", Some(&notebook.address.to_string()));
+    let (second, third, fourth) =
+        (Notebook::start("second").await, Notebook::start("third").await, Notebook::start("fourth").await);
+    site.api.put("alice", "lab", false, &at(&second));
+    used("second").await;
+    site.api.restart();
+    site.api.put("alice", "lab", false, &at(&third));
+    used("third").await;
+    site.api.put_and_forget("alice", "lab", false, &at(&fourth));
+    used("fourth").await;
 }
 
 #[tokio::test]
@@ -116,7 +143,10 @@ async fn a_notebook_that_is_not_there_gives_a_page_with_the_reason() {
     // A port that was free a moment ago.
     let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     site.api.put("alice", "lab", false, &ready("True", "Serving", "", Some(&dead.to_string())));
-    site.until("the dead one is tried", async || site.get("/user/alice/lab/", &[ALICE]).await.status == StatusCode::BAD_GATEWAY).await;
+    site.until("the dead one is tried", async || {
+        site.get("/user/alice/lab/", &[ALICE]).await.status == StatusCode::BAD_GATEWAY
+    })
+    .await;
     let program = site.get("/user/alice/lab/", &[ALICE]).await;
     assert_eq!(program.headers["essaim-reason"], "NotAnswering");
     let page = site.get("/user/alice/lab/", &[ALICE, HTML]).await;
@@ -125,19 +155,43 @@ async fn a_notebook_that_is_not_there_gives_a_page_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_server_that_nobody_could_look_at_is_tried_and_then_explained_by_its_status() {
+    let site = Site::start().await;
+    let unknown =
+        |address: &str| ready("Unknown", "NodeUnreachable", "node-3 does not answer the Swarm.", Some(address));
+    site.api.put("alice", "lab", false, &unknown(&site.notebook.address.to_string()));
+    assert_eq!(site.get("/user/alice/lab/", &[ALICE]).await.status, StatusCode::OK);
+    let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    site.api.put("alice", "lab", false, &unknown(&dead.to_string()));
+    site.until("the status explains", async || {
+        let answer = site.get("/user/alice/lab/", &[ALICE]).await;
+        answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.json()["reason"] == "NodeUnreachable"
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_notebook_that_says_nothing_is_given_up() {
     let site = Site::start().await;
     // The kernel completes connections; nobody ever answers.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     site.api.put("alice", "lab", false, &ready("True", "Serving", "", Some(&silent.local_addr().unwrap().to_string())));
-    site.until("it is given up", async || site.get("/user/alice/lab/", &[ALICE]).await.status == StatusCode::GATEWAY_TIMEOUT).await;
+    site.until("it is given up", async || {
+        site.get("/user/alice/lab/", &[ALICE]).await.status == StatusCode::GATEWAY_TIMEOUT
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn reading_is_tried_once_more_when_the_connection_breaks_and_writing_is_not() {
     let site = Site::start().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    site.api.put("alice", "lab", false, &ready("True", "Serving", "", Some(&listener.local_addr().unwrap().to_string())));
+    site.api.put(
+        "alice",
+        "lab",
+        false,
+        &ready("True", "Serving", "", Some(&listener.local_addr().unwrap().to_string())),
+    );
     let mut broken = tokio::task::JoinSet::new();
     broken.spawn(async move {
         let mut accepted = 0_u32;

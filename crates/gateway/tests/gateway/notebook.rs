@@ -21,8 +21,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::task::TaskTracker;
 
-pub(crate) const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 pub(crate) const CHUNKS: u64 = 1_024;
+pub(crate) static BLOCK: [u8; CHUNK] = [7; CHUNK];
 
 #[derive(Clone)]
 pub(crate) struct Notebook {
@@ -36,12 +37,8 @@ pub(crate) struct Notebook {
 impl Notebook {
     pub(crate) async fn start(name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let notebook = Self {
-            address: listener.local_addr().unwrap(),
-            streamed: Arc::default(),
-            name,
-            tasks: TaskTracker::new(),
-        };
+        let notebook =
+            Self { address: listener.local_addr().unwrap(), streamed: Arc::default(), name, tasks: TaskTracker::new() };
         let router = Router::new().fallback(serve).with_state(notebook.clone());
         notebook.tasks.spawn(async move { axum::serve(listener, router).await });
         notebook
@@ -56,7 +53,8 @@ async fn serve(State(notebook): State<Notebook>, request: Request) -> Response {
         "upload" => upload(request).await,
         "cookies" => {
             let cookies = [(header::SET_COOKIE, "essaim-session=evil; Path=/"), (header::SET_COOKIE, "_xsrf=1")];
-            (StatusCode::FOUND, axum::response::AppendHeaders(cookies), [(header::LOCATION, "/user/alice/lab/lab?")]).into_response()
+            (StatusCode::FOUND, axum::response::AppendHeaders(cookies), [(header::LOCATION, "/user/alice/lab/lab?")])
+                .into_response()
         }
         _ => echo(&notebook, &request),
     }
@@ -64,16 +62,18 @@ async fn serve(State(notebook): State<Notebook>, request: Request) -> Response {
 
 fn echo(notebook: &Notebook, request: &Request) -> Response {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers: BTreeMap<_, _> = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let headers: BTreeMap<_, _> =
+        request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let uri = request.uri().to_string();
-    Json(json!({"server": notebook.name, "method": request.method().as_str(), "uri": uri, "headers": headers})).into_response()
+    Json(json!({"server": notebook.name, "method": request.method().as_str(), "uri": uri, "headers": headers}))
+        .into_response()
 }
 
 fn chunks(notebook: &Notebook) -> Response {
     let streamed = Arc::clone(&notebook.streamed);
     let chunks = stream::iter(0..CHUNKS).map(move |_| {
         streamed.fetch_add(1, Ordering::Relaxed);
-        Ok::<_, std::io::Error>(Bytes::from_static(&[7; CHUNK]))
+        Ok::<_, std::io::Error>(Bytes::from_static(&BLOCK))
     });
     Body::from_stream(chunks).into_response()
 }

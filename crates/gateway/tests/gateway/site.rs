@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -50,28 +51,46 @@ impl Answer {
 impl Site {
     /// Alice's server `lab` runs; bob's server `secret` runs.
     pub(crate) async fn start() -> Self {
+        Self::start_with(None, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(tls: Option<Arc<ServerConfig>>, adjust: impl FnOnce(&mut Options)) -> Self {
         let api = FakeApi::new();
         let notebook = Notebook::start("first").await;
         for (namespace, name) in [("alice", "lab"), ("bob", "secret")] {
-            api.put(namespace, name, false, &ready("True", "Serving", "Jupyter answers.", Some(&notebook.address.to_string())));
+            api.put(
+                namespace,
+                name,
+                false,
+                &ready("True", "Serving", "Jupyter answers.", Some(&notebook.address.to_string())),
+            );
         }
         let now = Arc::new(AtomicI64::new(1_800_000_000));
         let clock = Arc::clone(&now);
-        let options = Options {
+        let mut options = Options {
             reach: Reach::Host,
             site_key: SiteKey::try_new([9; 32]).unwrap(),
             clock: Arc::new(move || jiff::Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap()),
             secure_cookies: true,
-            limits: Limits { drain: Duration::from_secs(2), response_head: Duration::from_secs(3), ..Limits::default() },
+            limits: Limits {
+                drain: Duration::from_secs(2),
+                response_head: Duration::from_secs(3),
+                ..Limits::default()
+            },
             upstream_token: Arc::new(|uid| format!("for-{uid}")),
         };
+        adjust(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let encrypted = tls.is_some();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let mut gateway = JoinSet::new();
-        gateway.spawn(Gateway::new(api.client(), options).run(listener, None, shutdown.clone()));
+        gateway.spawn(Gateway::new(api.client(), options).run(listener, tls, shutdown.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         let site = Self { api, notebook, address, shutdown, gateway, now, client };
+        if encrypted {
+            return site;
+        }
         site.until("the routes are loaded", async || site.get("/readyz", &[]).await.status == StatusCode::OK).await;
         site
     }

@@ -4,9 +4,9 @@ use futures::{SinkExt as _, StreamExt as _};
 use http::{Request, StatusCode, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::connect_async;
 
 use crate::api::suspended;
 use crate::site::{ALICE, BOB, Site};
@@ -34,7 +34,11 @@ async fn messages_come_back_as_they_went_with_the_chosen_subprotocol() {
     let (mut socket, response) = connect_async(request).await.unwrap();
     assert_eq!(response.headers()[header::SEC_WEBSOCKET_PROTOCOL], "v1.kernel.websocket.jupyter.org");
     assert_eq!(response.headers()["saw-authorization"], "token for-uid-alice-lab");
-    for message in [Message::text("héllo"), Message::binary((0..=255).cycle().take(300_000).collect::<Vec<u8>>()), Message::text("")] {
+    for message in [
+        Message::text("héllo"),
+        Message::binary((0..=255).cycle().take(300_000).collect::<Vec<u8>>()),
+        Message::text(""),
+    ] {
         socket.send(message.clone()).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), message);
     }
@@ -59,7 +63,8 @@ async fn even_bytes_that_are_no_websocket_frames_pass() {
     let (mut read, mut write) = stream.split();
     let mut received = vec![0; sent.len()];
     let (written, got) = tokio::join!(write.write_all(&sent), read.read_exact(&mut received));
-    (written.unwrap(), got.unwrap());
+    written.unwrap();
+    got.unwrap();
     assert_eq!(received, sent);
 }
 
@@ -77,7 +82,10 @@ async fn only_our_own_pages_open_websockets_with_a_session() {
     let cookie = site.cookie_of("alice").await;
     let path = "/user/alice/lab/ws";
     let own = format!("http://{}", site.address);
-    assert_eq!(refused(handshake(&site, path, &[("cookie", &cookie), ("origin", "https://evil.example")])).await, StatusCode::FORBIDDEN);
+    assert_eq!(
+        refused(handshake(&site, path, &[("cookie", &cookie), ("origin", "https://evil.example")])).await,
+        StatusCode::FORBIDDEN
+    );
     assert!(connect_async(handshake(&site, path, &[("cookie", &cookie), ("origin", &own)])).await.is_ok());
 }
 
@@ -85,7 +93,10 @@ async fn only_our_own_pages_open_websockets_with_a_session() {
 async fn a_forgotten_tab_does_not_start_a_stopped_server() {
     let site = Site::start().await;
     site.api.put("alice", "lab", true, &suspended("SuspendedByRequest", "Stopped by alice."));
-    site.until("the stop is known", async || site.get("/user/alice/lab/", &[ALICE]).await.status == StatusCode::SERVICE_UNAVAILABLE).await;
+    site.until("the stop is known", async || {
+        site.get("/user/alice/lab/", &[ALICE]).await.status == StatusCode::SERVICE_UNAVAILABLE
+    })
+    .await;
     assert_eq!(refused(handshake(&site, "/user/alice/lab/ws", &[ALICE])).await, StatusCode::SERVICE_UNAVAILABLE);
     assert!(site.api.patches().is_empty());
 }
@@ -99,4 +110,15 @@ async fn shutdown_ends_websockets() {
     site.shutdown.cancel();
     assert!(socket.next().await.is_none_or(|message| message.is_err()));
     site.gateway.join_next().await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_bound_on_websockets_is_said_and_freed_again() {
+    let site = Site::start_with(None, |options| options.limits.tunnels = 1).await;
+    let asked = || handshake(&site, "/user/alice/lab/ws", &[ALICE]);
+    let (mut first, _) = connect_async(asked()).await.unwrap();
+    assert_eq!(refused(asked()).await, StatusCode::SERVICE_UNAVAILABLE);
+    // The notebook ends its side; this client keeps its own open.
+    first.send(Message::Close(None)).await.unwrap();
+    site.until("the slot is free again", async || connect_async(asked()).await.is_ok()).await;
 }

@@ -7,6 +7,7 @@
 mod authenticate;
 mod authorize;
 mod bootstrap;
+mod escalation;
 mod policy;
 mod reviews;
 mod rules;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use authenticate::{Authenticator, PeerCertificate, impersonated};
 pub(crate) use authorize::{Attributes, Authorizer, Target};
 pub(crate) use bootstrap::default_manifests;
+pub(crate) use escalation::Guard;
 pub(crate) use reviews::Reviews;
 
 /// The group whose members may do everything.

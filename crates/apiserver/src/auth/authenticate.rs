@@ -113,7 +113,7 @@ mod tests {
     fn impersonation_is_read_or_refused_never_ignored() {
         let with = |pairs: &[(&'static str, &'static str)]| {
             let pairs = pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
-            impersonated(&HeaderMap::from_iter(pairs))
+            impersonated(&pairs.collect())
         };
         assert_eq!(with(&[]).unwrap(), None);
         assert_eq!(with(&[("impersonate-user", "bob")]).unwrap().unwrap().name, "bob");

@@ -83,6 +83,7 @@ impl Registry {
         metadata::set_on_create(&mut object, now, strategy::counts_generations(resource));
         let mut object = strategy::prepare_create(object, resource)?;
         object = self.admit(scope, Part::Main, Operation::Create, object, None, options.dry_run)?;
+        options.guard.check(&object)?;
         let mut errors = metadata::validate(&object, strategy::name_rule(resource));
         errors.extend(strategy::validate(&object, None, resource));
         errors.extend(resource.schema.validate(&object, None));

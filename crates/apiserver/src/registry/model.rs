@@ -51,6 +51,8 @@ pub(crate) struct WriteOptions {
     pub(crate) field_validation: FieldValidation,
     /// `force`, for server-side apply.
     pub(crate) force: bool,
+    /// Sees the object before it is stored, with the rights of whoever asked.
+    pub(crate) guard: crate::auth::Guard,
 }
 
 /// The body of a write, decoded: the value, and fields that stood twice in the text.

@@ -45,6 +45,7 @@ impl Registry {
         body: Document,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
+        scope.check_part(part)?;
         managers::check_name(&options.field_manager)?;
         if part == Part::Scale {
             return self.update_scale(scope, name, &body.value, options).await;
@@ -161,6 +162,7 @@ impl Registry {
             object = strategy::prepare_update(object, live, resource)?;
         }
         object = self.admit(scope, part, Operation::Update, object, Some(live), options.dry_run)?;
+        options.guard.check(&object)?;
         if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status) {
             metadata::next_generation(&mut object, live);
         }

@@ -29,7 +29,8 @@ fn of_resource(path: &ResourcePath, method: &Method, query: &Query) -> Result<At
     let verb = verb(method, path.name.is_some(), query)?;
     // A namespace lies in itself, so that a role in it can allow to read it.
     let is_namespace = path.group.is_empty() && path.resource == "namespaces";
-    let namespace = path.namespace.as_ref().or(path.name.as_ref().filter(|_| is_namespace));
+    let own = if is_namespace { path.name.as_ref() } else { None };
+    let namespace = path.namespace.as_ref().or(own);
     // A list of one name is as narrow as a get: rules for that name allow it.
     let selected = || query.selectors().ok().and_then(|selectors| selectors.fields.required("metadata.name").map(str::to_owned));
     let name = path.name.clone().or_else(selected).unwrap_or_default();
@@ -70,15 +71,15 @@ mod tests {
         wire::{path, query::Query},
     };
 
-    fn attributes(method: Method, uri: &str) -> (String, String, Target) {
+    fn attributes(method: &Method, uri: &str) -> (String, String, Target) {
         let uri: http::Uri = uri.parse().unwrap();
-        let found = of(&path::parse(uri.path()).unwrap(), uri.path(), &method, &Query::parse(&uri).unwrap()).unwrap();
+        let found = of(&path::parse(uri.path()).unwrap(), uri.path(), method, &Query::parse(&uri).unwrap()).unwrap();
         (found.verb, found.namespace, found.target)
     }
 
     #[test]
     fn verbs_follow_from_method_name_and_watch() {
-        let verb = |method, uri: &str| attributes(method, uri).0;
+        let verb = |method: Method, uri: &str| attributes(&method, uri).0;
         assert_eq!(verb(Method::GET, "/api/v1/secrets"), "list");
         assert_eq!(verb(Method::GET, "/api/v1/secrets?&watch=1"), "watch");
         assert_eq!(verb(Method::GET, "/api/v1/namespaces/a/secrets/x?watch=1"), "get");
@@ -88,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_namespace_lies_in_itself_and_a_selected_name_counts() {
-        assert_eq!(attributes(Method::GET, "/api/v1/namespaces/alice").1, "alice");
-        let (_, _, target) = attributes(Method::GET, "/api/v1/namespaces/a/secrets?fieldSelector=metadata.name%3Dx");
+        assert_eq!(attributes(&Method::GET, "/api/v1/namespaces/alice").1, "alice");
+        let (_, _, target) = attributes(&Method::GET, "/api/v1/namespaces/a/secrets?fieldSelector=metadata.name%3Dx");
         assert!(matches!(target, Target::Resource { name, .. } if name == "x"));
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A watch without a wish of its own ends after this long, or up to twice as long, so that clients spread out.
-const SHORTEST_WATCH: Duration = Duration::from_secs(1800);
+const SHORTEST_WATCH: Duration = Duration::from_mins(30);
 
 /// One request about objects of one resource.
 pub(super) struct ResourceRequest<'a> {
@@ -45,7 +45,7 @@ impl<'a> ResourceRequest<'a> {
         query: &'a Query,
         path: &'a ResourcePath,
     ) -> Result<Self, ApiError> {
-        let resource = service.registry.catalogue.find(&path.group, &path.version, &path.resource);
+        let resource = service.registry.catalogue.find(&path.group, served_version(path), &path.resource);
         let resource = resource.ok_or_else(ApiError::no_such_path)?;
         let misplaced = if resource.namespaced { path.namespace.is_none() && path.name.is_some() } else { path.namespace.is_some() };
         let part = match path.subresource.as_deref() {
@@ -152,7 +152,7 @@ impl<'a> ResourceRequest<'a> {
             let review = self.service.reviews.answer(resource, self.scope.namespace.as_deref(), self.user, document.value).await?;
             return output::write(StatusCode::CREATED, &review, &style);
         }
-        let written = Box::pin(self.service.registry.create(&self.scope, document, &self.write_options()?)).await?;
+        let written = Box::pin(self.service.registry.create(&self.scope, document, &self.write_options().await?)).await?;
         self.written(&written, &style)
     }
 
@@ -161,7 +161,7 @@ impl<'a> ResourceRequest<'a> {
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
         let document = decode::object(&self.parts.headers, &bytes)?;
-        let options = self.write_options()?;
+        let options = self.write_options().await?;
         let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await?;
         self.written(&written, &style)
     }
@@ -171,7 +171,7 @@ impl<'a> ResourceRequest<'a> {
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
         let patch = decode::patch(&self.parts.headers, &bytes, self.scope.resource.built_in)?;
-        let options = self.write_options()?;
+        let options = self.write_options().await?;
         self.check_apply(&patch)?;
         let written = Box::pin(self.service.registry.patch(&self.scope, name, self.part, patch, &options)).await?;
         self.written(&written, &style)
@@ -221,8 +221,10 @@ impl<'a> ResourceRequest<'a> {
         Ok(response)
     }
 
-    fn write_options(&self) -> Result<WriteOptions, ApiError> {
+    async fn write_options(&self) -> Result<WriteOptions, ApiError> {
+        let namespace = self.scope.namespace.as_deref();
         Ok(WriteOptions {
+            guard: self.service.authorizer.guard(self.user, &self.scope.resource, namespace).await?,
             dry_run: self.query.dry_run()?,
             field_manager: self.field_manager()?,
             field_validation: self.query.field_validation()?,
@@ -254,6 +256,12 @@ impl<'a> ResourceRequest<'a> {
 fn invalid_option(kind: &str, field: &str, reason: &str, message: &str) -> ApiError {
     let cause = Cause { reason: reason.into(), message: message.into(), field: field.into() };
     ApiError::invalid("meta.k8s.io", kind, "", vec![cause])
+}
+
+/// The version in which the resource is served. `kubectl auth whoami` of 1.27 knows only the beta of its review.
+fn served_version(path: &ResourcePath) -> &str {
+    let review = path.group == "authentication.k8s.io" && path.resource == "selfsubjectreviews";
+    if review && path.version == "v1beta1" { "v1" } else { &path.version }
 }
 
 /// Between one and two times the shortest.

@@ -2,6 +2,8 @@
 //!
 //! The documents are made when first asked for after the catalogue changed, and shared until it changes again.
 
+mod legacy;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -37,8 +39,11 @@ pub(crate) struct OpenApi {
 }
 
 impl OpenApi {
-    /// Answers `/openapi/v3` and what is below; `/openapi/v2`, which exists only as protobuf, is not there.
+    /// Answers `/openapi/v3` and what is below, and the little of `/openapi/v2` that old clients need.
     pub(crate) fn respond(&self, table: &Arc<Table>, path: &str, headers: &HeaderMap, query: &Query) -> Result<Response, ApiError> {
+        if path == "/openapi/v2" && legacy::is_accepted(headers) {
+            return Ok(output::bytes(StatusCode::OK, legacy::MEDIA_TYPE, legacy::document(table)));
+        }
         let documents = self.documents(table);
         match path.strip_prefix("/openapi/v3") {
             Some("") => Ok(index(&documents, headers)),

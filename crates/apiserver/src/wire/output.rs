@@ -64,7 +64,7 @@ pub(crate) fn list(resource: &Resource, list: &List, style: &Style, now: jiff::T
     let metadata = list_metadata(list);
     match style.wanted.form {
         Form::Table(version) => {
-            let table = table::Renderer::new(resource, version, style.include_object).list(&list.items, metadata, now);
+            let table = table::Renderer::new(resource, version, style.include_object).list(&list.items, &metadata, now);
             write(StatusCode::OK, &table, style)
         }
         Form::Metadata(version) => {

@@ -50,9 +50,9 @@ impl<'a> Renderer<'a> {
     }
 
     /// A Table of a whole list.
-    pub(crate) fn list(&self, items: &[Arc<Value>], metadata: Value, now: Timestamp) -> Value {
-        let rows = items.iter().map(|item| self.row(item, now)).collect();
-        self.table(metadata, self.resource.columns.definitions().into(), rows)
+    pub(crate) fn list(&self, items: &[Arc<Value>], metadata: &Value, now: Timestamp) -> Value {
+        let rows = items.iter().map(|item| self.row(item, now)).collect::<Vec<_>>();
+        self.table(metadata, &self.resource.columns.definitions().into(), &rows)
     }
 
     /// A Table of one object.
@@ -64,10 +64,10 @@ impl<'a> Renderer<'a> {
     pub(crate) fn event(&self, object: &Value, first: bool, now: Timestamp) -> Value {
         let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
         let columns = if first { self.resource.columns.definitions().into() } else { Value::Null };
-        self.table(metadata, columns, vec![self.row(object, now)])
+        self.table(&metadata, &columns, &[self.row(object, now)])
     }
 
-    fn table(&self, metadata: Value, columns: Value, rows: Vec<Value>) -> Value {
+    fn table(&self, metadata: &Value, columns: &Value, rows: &[Value]) -> Value {
         json!({
             "kind": "Table", "apiVersion": format!("meta.k8s.io/{}", self.version), "metadata": metadata,
             "columnDefinitions": columns, "rows": rows,

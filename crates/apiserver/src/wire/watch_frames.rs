@@ -67,7 +67,7 @@ impl Framer {
                     None => frame(&mut out, kind, object)?,
                 },
                 WatchEvent::Bookmark(revision, ends_initial_events) => {
-                    let bookmark = self.bookmark(revision.to_string(), *ends_initial_events);
+                    let bookmark = self.bookmark(&revision.to_string(), *ends_initial_events);
                     let rendered = self.rendered(&bookmark, now);
                     frame(&mut out, "BOOKMARK", rendered.as_ref().unwrap_or(&bookmark))?;
                 }
@@ -89,7 +89,7 @@ impl Framer {
         }
     }
 
-    fn bookmark(&self, revision: String, ends_initial_events: bool) -> Value {
+    fn bookmark(&self, revision: &str, ends_initial_events: bool) -> Value {
         let mut bookmark = json!({
             "kind": self.resource.kind, "apiVersion": api_version(&self.resource.group, &self.resource.version),
             "metadata": {"resourceVersion": revision, "creationTimestamp": null},

@@ -46,7 +46,9 @@ async fn a_failed_test_and_a_strategic_patch_are_refused() {
 async fn status_and_scale_are_apart() {
     let fixture = Fixture::start().await;
     let widgets = fixture.widgets();
-    widgets.create(&PostParams::default(), &widget("one", "red")).await.unwrap();
+    let mut one = widget("one", "red");
+    one.data["spec"]["size"] = 1.into();
+    widgets.create(&PostParams::default(), &one).await.unwrap();
     let status = json!({"status": {"size": 3}, "spec": {"color": "blue"}});
     let patched = widgets.patch_status("one", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     assert_eq!((&patched.data["status"]["size"], &patched.data["spec"]["color"]), (&json!(3), &json!("red")));

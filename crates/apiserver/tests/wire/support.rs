@@ -1,5 +1,7 @@
 //! A server with one toy kind, and ways to talk to it.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails should fail the test")]
+
 use std::sync::Arc;
 
 use axum::{Router, body::Body};

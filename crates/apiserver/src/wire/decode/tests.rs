@@ -48,7 +48,7 @@ fn yaml_is_read_but_not_several_documents_or_bombs() {
 fn hostile_json_is_refused() {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for body in [deep.as_str(), "", "{", "{} {}", "{\"a\": 1e999}", "\u{feff}{}"] {
-        assert_eq!(object(&HeaderMap::new(), body.as_bytes()).unwrap_err().code, 400, "{:.20}", body);
+        assert_eq!(object(&HeaderMap::new(), body.as_bytes()).unwrap_err().code, 400, "{body:.20}");
     }
     assert_eq!(object(&typed("application/cbor"), b"{}").unwrap_err().code, 415);
 }
@@ -81,9 +81,9 @@ fn delete_options_come_from_the_body_or_the_query() {
     assert!(delete_options(&HeaderMap::new(), br#"{"propagationPolicy":"Never"}"#, &query("")).is_err());
 }
 
-fn envelope(api_version: &str, kind: &str, raw: Vec<u8>) -> Vec<u8> {
+fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
     let type_meta = Some(TypeMeta { api_version: Some(api_version.into()), kind: Some(kind.into()) });
-    let unknown = Unknown { type_meta, raw: Some(raw), ..Unknown::default() };
+    let unknown = Unknown { type_meta, raw: Some(raw.to_vec()), ..Unknown::default() };
     [b"k8s\0".as_slice(), &unknown.encode_to_vec()].concat()
 }
 
@@ -101,7 +101,7 @@ fn protobuf_bodies_become_the_same_json() {
         binary_data: [("bin".into(), b"\xff\x00".to_vec())].into(),
         ..ConfigMap::default()
     };
-    let document = object(&typed("application/vnd.kubernetes.protobuf"), &envelope("v1", "ConfigMap", map.encode_to_vec()));
+    let document = object(&typed("application/vnd.kubernetes.protobuf"), &envelope("v1", "ConfigMap", &map.encode_to_vec()));
     let expected = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"},
         "data": {"a": "b", "empty": ""}, "binaryData": {"bin": "/wA="},
@@ -119,10 +119,10 @@ fn protobuf_reviews_keep_empty_groups() {
     };
     let spec = authorization::SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
     let review = authorization::SelfSubjectAccessReview { spec: Some(spec), ..Default::default() };
-    let body = envelope("authorization.k8s.io/v1", "SelfSubjectAccessReview", review.encode_to_vec());
+    let body = envelope("authorization.k8s.io/v1", "SelfSubjectAccessReview", &review.encode_to_vec());
     let value = object(&typed("application/vnd.kubernetes.protobuf"), &body).unwrap().value;
     assert_eq!(value["spec"]["resourceAttributes"], json!({"verb": "list", "resource": "secrets"}));
-    let widget = envelope("toys.test/v1", "Widget", Vec::new());
+    let widget = envelope("toys.test/v1", "Widget", &[]);
     assert_eq!(object(&typed("application/vnd.kubernetes.protobuf"), &widget).unwrap_err().code, 415);
     assert_eq!(object(&typed("application/vnd.kubernetes.protobuf"), b"{}").unwrap_err().code, 400);
 }

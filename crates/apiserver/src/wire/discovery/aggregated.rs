@@ -7,22 +7,22 @@ use crate::catalogue::{Resource, Table};
 
 /// `/api`
 pub(super) fn core(table: &Table, version: &str) -> Value {
-    list(version, vec![group(table, "", json!({"creationTimestamp": null}))])
+    list(version, &[group(table, "", &json!({"creationTimestamp": null}))])
 }
 
 /// `/apis`
 pub(super) fn groups(table: &Table, version: &str) -> Value {
-    let named = |name: &&str| group(table, name, json!({"name": name, "creationTimestamp": null}));
-    list(version, group_names(table).iter().map(named).collect())
+    let named = |name: &&str| group(table, name, &json!({"name": name, "creationTimestamp": null}));
+    list(version, &group_names(table).iter().map(named).collect::<Vec<_>>())
 }
 
-fn list(version: &str, items: Vec<Value>) -> Value {
+fn list(version: &str, items: &[Value]) -> Value {
     json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items,
     })
 }
 
-fn group(table: &Table, name: &str, metadata: Value) -> Value {
+fn group(table: &Table, name: &str, metadata: &Value) -> Value {
     let version = |version: &&str| {
         let own = table.resources.iter().filter(|one| one.group == name && one.version == *version);
         json!({"version": version, "freshness": "Current", "resources": own.map(|one| row(one)).collect::<Vec<_>>()})

@@ -22,6 +22,7 @@ pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 pub(crate) const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// One resource in one version, with everything that requests about it need.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as in discovery documents")]
 #[derive(Debug)]
 pub(crate) struct Resource {
     /// Empty for core.
@@ -51,7 +52,7 @@ pub(crate) struct Resource {
     /// Prunes, fills in defaults and validates.
     pub(crate) schema: Structural,
     /// How server-side apply merges.
-    pub(crate) merge_schema: essaim_structured_merge::Schema,
+    pub(crate) merge_schema: Arc<essaim_structured_merge::Schema>,
     /// The cells of a Table.
     pub(crate) columns: Columns,
     /// Where the numbers of `/scale` stand.

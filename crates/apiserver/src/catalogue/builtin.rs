@@ -6,8 +6,11 @@ use essaim_schema::{FieldPath, SelectableField, builtin::Builtin, openapi};
 
 use super::{EVENTS_GROUP, Resource, api_version};
 
+/// The group and kind of a resource, and its selectable fields: label and path.
+type Selectable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// Fields that field selectors may name, where they stand in the served form.
-const SELECTABLE: &[(&str, &str, &[(&str, &str)])] = &[
+const SELECTABLE: &[Selectable] = &[
     ("", "Secret", &[("type", ".type")]),
     ("", "Namespace", &[("name", ".metadata.name"), ("status.phase", ".status.phase")]),
     (
@@ -73,7 +76,7 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
         storage_api_version: if is_event { "v1".into() } else { own.clone() },
         storage_schema: None,
         schema: builtin.schema.clone(),
-        merge_schema: essaim_structured_merge::Schema::from_openapi(builtin.schema.json()),
+        merge_schema: Arc::new(essaim_structured_merge::Schema::from_openapi(builtin.schema.json())),
         columns: builtin.columns.clone(),
         scale: None,
         selectable_fields: selectable_fields(group, kind),

@@ -5,8 +5,9 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
-use essaim_schema::{Definition, FieldError, Names, Scope, Version, openapi};
+use essaim_schema::{Definition, FieldError, Names, Scope, openapi};
 use essaim_store::{Key, Record, Revision};
+use essaim_structured_merge as merge;
 use serde_json::Value;
 
 use super::{DefinitionRef, Resource, api_version};
@@ -29,6 +30,8 @@ pub(crate) struct Custom {
 pub(crate) struct Compiled {
     spec: Value,
     pub(crate) definition: Definition,
+    /// In the order of the versions.
+    merge_schemas: Vec<Arc<merge::Schema>>,
     first_identity: u64,
 }
 
@@ -53,7 +56,10 @@ impl Definitions {
         let mut all = Vec::new();
         let mut kept = HashMap::new();
         for record in records {
-            let Ok(object) = serde_json::from_slice::<Value>(&record.value) else { continue };
+            let Ok(object) = serde_json::from_slice::<Value>(&record.value) else {
+                tracing::error!(key = record.key.as_str(), "the bytes of a CustomResourceDefinition are no object");
+                continue;
+            };
             let definition = self.compile(&record.key, &object);
             if let Ok(compiled) = &definition {
                 kept.insert(record.key.clone(), compiled.clone());
@@ -76,7 +82,9 @@ impl Definitions {
         let definition = Definition::from_crd(object)?;
         let first_identity = self.last_identity.max(FIRST_IDENTITY) + 1;
         self.last_identity = first_identity + definition.versions.len() as u64;
-        Ok(Arc::new(Compiled { spec: object["spec"].clone(), definition, first_identity }))
+        let merge_schemas = definition.versions.iter().map(|version| Arc::new(merge::Schema::from_openapi(version.schema.json())));
+        let merge_schemas = merge_schemas.collect();
+        Ok(Arc::new(Compiled { spec: object["spec"].clone(), definition, merge_schemas, first_identity }))
     }
 }
 
@@ -92,13 +100,14 @@ impl Custom {
             revision: self.revision,
             terminating: self.object["metadata"]["deletionTimestamp"].is_string(),
         };
-        let served = compiled.definition.versions.iter().zip(compiled.first_identity..).filter(|(version, _)| version.served);
-        served.map(|(version, identity)| Arc::new(resource(&compiled.definition, version, identity, &origin))).collect()
+        let served = (0..compiled.definition.versions.len()).filter(|at| compiled.definition.versions[*at].served);
+        served.map(|at| Arc::new(resource(compiled, at, &origin))).collect()
     }
 }
 
-fn resource(definition: &Definition, version: &Version, identity: u64, origin: &DefinitionRef) -> Resource {
-    let Definition { group, names, .. } = definition;
+fn resource(compiled: &Compiled, at: usize, origin: &DefinitionRef) -> Resource {
+    let definition = &compiled.definition;
+    let (Definition { group, names, .. }, version) = (definition, &definition.versions[at]);
     let storage = definition.storage_version().unwrap_or(version);
     let served = definition.served_by_priority();
     Resource {
@@ -119,13 +128,13 @@ fn resource(definition: &Definition, version: &Version, identity: u64, origin: &
         storage_api_version: api_version(group, &storage.name),
         storage_schema: (storage.name != version.name).then(|| storage.schema.clone()),
         schema: version.schema.clone(),
-        merge_schema: essaim_structured_merge::Schema::from_openapi(version.schema.json()),
+        merge_schema: compiled.merge_schemas[at].clone(),
         columns: version.columns.clone(),
         scale: version.scale.clone(),
         selectable_fields: version.selectable_fields.clone(),
         deprecation_warning: version.deprecation_warning.clone(),
         served_api_versions: served.into_iter().map(|name| api_version(group, name)).collect(),
-        identity,
+        identity: compiled.first_identity + at as u64,
         definition: Some(origin.clone()),
     }
 }

@@ -17,12 +17,15 @@ pub(super) struct CachedLists {
     state: Mutex<State>,
 }
 
+/// All objects of a resource.
+type Objects = Arc<Vec<Arc<Value>>>;
+
 #[derive(Default)]
 struct State {
     /// By storage prefix.
     changed: HashMap<String, Revision>,
     /// By identity of the resource.
-    lists: HashMap<u64, (Revision, Arc<Vec<Arc<Value>>>)>,
+    lists: HashMap<u64, (Revision, Objects)>,
 }
 
 impl CachedLists {
@@ -36,13 +39,13 @@ impl CachedLists {
         }
     }
 
-    fn current(&self, resource: &Resource) -> Option<Arc<Vec<Arc<Value>>>> {
+    fn current(&self, resource: &Resource) -> Option<Objects> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = state.changed.get(&resource.storage_prefix).copied().unwrap_or_default();
         state.lists.get(&resource.identity).filter(|(revision, _)| *revision >= changed).map(|(_, list)| list.clone())
     }
 
-    fn keep(&self, resource: &Resource, revision: Revision, list: &Arc<Vec<Arc<Value>>>) {
+    fn keep(&self, resource: &Resource, revision: Revision, list: &Objects) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = state.lists.entry(resource.identity).or_default();
         if newest.0 <= revision {
@@ -60,7 +63,7 @@ fn storage_prefix(key: &str) -> Option<&str> {
 impl Registry {
     /// All objects of a resource in all namespaces, parsed. Sees every write that this process has answered, and those of
     /// other processes as soon as their watch events arrive.
-    pub(crate) async fn cached_list(&self, resource: &Arc<Resource>) -> Result<Arc<Vec<Arc<Value>>>, ApiError> {
+    pub(crate) async fn cached_list(&self, resource: &Arc<Resource>) -> Result<Objects, ApiError> {
         if let Some(list) = self.cached_lists.current(resource) {
             return Ok(list);
         }

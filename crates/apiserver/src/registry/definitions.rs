@@ -13,7 +13,7 @@ use essaim_store::{Key, Mutation, Precondition};
 use serde_json::{Value, json};
 
 use super::{
-    DeleteOptions, Registry, Scope, Written, codec,
+    DeleteOptions, ListOptions, Registry, Scope, Written, codec,
     commit::{Failure, store_error},
     delete::CLEANUP_FINALIZER,
     metadata,
@@ -127,12 +127,8 @@ impl Registry {
 
     /// Deletes the instances of a definition, and lets it go when none is left; false if some are.
     async fn clean_up(&self, custom: &Custom) -> Result<bool, ApiError> {
-        if let Some(resource) = custom.resources().into_iter().next() {
-            let scope = Scope { resource: resource.clone(), namespace: None };
-            self.delete_collection(&scope, super::ListOptions::default(), &DeleteOptions::default()).await?;
-            if !self.records(&resource.storage_prefix).await?.is_empty() {
-                return Ok(false);
-            }
+        if !self.delete_instances(custom).await? {
+            return Ok(false);
         }
         let mut object = custom.object.clone();
         let others: Vec<_> = finalizers(&custom.object).into_iter().filter(|one| *one != CLEANUP_FINALIZER).collect();
@@ -151,6 +147,30 @@ impl Registry {
             Err(Failure::Lost(_)) => Ok(false),
             Err(Failure::Refused(error)) => Err(error),
         }
+    }
+}
+
+impl Registry {
+    /// Deletes what a definition defines; false if finalizers hold some of it.
+    async fn delete_instances(&self, custom: &Custom) -> Result<bool, ApiError> {
+        if let Some(resource) = custom.resources().into_iter().next() {
+            let scope = Scope { resource: resource.clone(), namespace: None };
+            self.delete_collection(&scope, ListOptions::default(), &DeleteOptions::default()).await?;
+            return Ok(self.records(&resource.storage_prefix).await?.is_empty());
+        }
+        // A definition that is not served has no objects, unless it was served once. Nobody can reach those any more.
+        let text = |path: &str| custom.object.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let prefix = format!("/registry/{}/{}/", text("/spec/group"), text("/spec/names/plural"));
+        if self.catalogue.snapshot().iter().all(|resource| resource.storage_prefix != prefix) {
+            for record in self.records(&prefix).await? {
+                self.amend(&record.key, |object| {
+                    set_finalizers(object, &[]);
+                    metadata::mark_deleted(object, (self.clock)());
+                })
+                .await?;
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -183,10 +203,12 @@ fn set_status(object: &mut Value, custom: &Custom, now: &str) {
         }
     }
     status.insert("acceptedNames".into(), accepted);
-    if let (Some(storage), stored) = (compiled.definition.storage_version(), status.entry("storedVersions").or_insert_with(|| json!([]))) {
-        if let Some(stored) = stored.as_array_mut().filter(|stored| !stored.iter().any(|one| one == storage.name.as_str())) {
-            stored.push(storage.name.as_str().into());
-        }
+    let storage = compiled.definition.storage_version().map(|version| version.name.as_str());
+    let stored = status.entry("storedVersions").or_insert_with(|| json!([])).as_array_mut();
+    if let (Some(storage), Some(stored)) = (storage, stored)
+        && !stored.iter().any(|one| one == storage)
+    {
+        stored.push(storage.into());
     }
 }
 

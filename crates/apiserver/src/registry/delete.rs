@@ -83,16 +83,26 @@ impl Registry {
     /// Deletes what a list finds; what vanished meanwhile counts as deleted. Gives what was found.
     pub(crate) async fn delete_collection(&self, scope: &Scope, list: ListOptions, options: &DeleteOptions) -> Result<List, ApiError> {
         let list = self.list(scope, list).await?;
-        let targets: Vec<(String, String)> = list.items.iter().map(|one| (meta(one, "namespace").into(), meta(one, "name").into())).collect();
+        let targets = list.items.iter().map(|one| (meta(one, "namespace").to_owned(), meta(one, "name").to_owned())).collect();
+        self.delete_each(&scope.resource, targets, options).await?;
+        Ok(list)
+    }
+
+    /// Deletes objects by namespace (empty for none) and name, several at once. What vanished meanwhile is left out.
+    pub(super) async fn delete_each(
+        &self,
+        resource: &Arc<Resource>,
+        targets: Vec<(String, String)>,
+        options: &DeleteOptions,
+    ) -> Result<Vec<Deleted>, ApiError> {
         let deletions = stream::iter(targets).map(|(namespace, name)| async move {
-            let scope = Scope { resource: scope.resource.clone(), namespace: Some(namespace).filter(|one| !one.is_empty()) };
+            let scope = Scope { resource: resource.clone(), namespace: Some(namespace).filter(|one| !one.is_empty()) };
             match self.delete(&scope, &name, options).await {
-                Err(error) if error.code == 404 => Ok(()),
-                answer => answer.map(drop),
+                Err(error) if error.code == 404 => Ok(None),
+                answer => answer.map(Some),
             }
         });
-        deletions.buffer_unordered(PARALLEL).try_collect::<()>().await?;
-        Ok(list)
+        deletions.buffer_unordered(PARALLEL).try_filter_map(async |deleted| Ok(deleted)).try_collect().await
     }
 }
 

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use essaim_store::{ChangeKind, Key, Mutation, Precondition, Record, Revision};
+use essaim_store::{ChangeKind, Key, Mutation, Precondition, Record, Revision, Transaction};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Registry, commit::Failure, tasks::News};
+use crate::ApiError;
 
 /// Where the events of both groups lie.
 pub(super) const PREFIX: &str = "/registry/core/events/";
@@ -21,6 +22,11 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// More events than this are not kept, however young.
 const MOST: usize = 50_000;
+
+/// So many events go in one transaction.
+const BATCH: usize = 100;
+/// How often a batch is looked at again when one of its events changes meanwhile.
+const ATTEMPTS: usize = 5;
 
 /// One state of an event and when it was new.
 pub(super) struct Dated {
@@ -55,16 +61,42 @@ impl Registry {
     /// Removes what is old enough from the front of the queue.
     pub(super) async fn remove_expired(&self, oldest_first: &mut VecDeque<Dated>) {
         let limit = (self.clock)().saturating_sub(LIFETIME).unwrap_or(Timestamp::MIN);
-        // An event that changed since stands further back once more; the precondition keeps it here.
-        while oldest_first.front().is_some_and(|one| one.since <= limit) || oldest_first.len() > MOST {
-            let Some(Dated { key, revision, since }) = oldest_first.pop_front() else { return };
-            let precondition = Precondition::ModifiedAt(key.clone(), revision);
-            if let Err(Failure::Refused(error)) = self.commit_one(vec![precondition], Mutation::Delete(key.clone())).await {
-                tracing::warn!(%error, "cannot remove an old event");
-                oldest_first.push_front(Dated { key, revision, since });
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < BATCH && (oldest_first.len() > MOST || oldest_first.front().is_some_and(|one| one.since <= limit)) {
+                batch.extend(oldest_first.pop_front());
+            }
+            if batch.is_empty() {
+                return;
+            }
+            if let Err(error) = self.remove_events(&batch).await {
+                tracing::warn!(%error, "cannot remove old events");
+                batch.into_iter().rev().for_each(|one| oldest_first.push_front(one));
                 return;
             }
         }
+    }
+
+    /// Removes the events of a batch that did not change since; those stand further back in the queue once more.
+    async fn remove_events(&self, batch: &[Dated]) -> Result<(), ApiError> {
+        for _ in 0..ATTEMPTS {
+            let mut transaction = Transaction::default();
+            for Dated { key, revision, .. } in batch {
+                if self.fetch(key).await?.is_some_and(|record| record.modified == *revision) {
+                    transaction.preconditions.push(Precondition::ModifiedAt(key.clone(), *revision));
+                    transaction.mutations.push(Mutation::Delete(key.clone()));
+                }
+            }
+            if transaction.mutations.is_empty() {
+                return Ok(());
+            }
+            match self.commit(transaction).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Lost(_)) => {}
+                Err(Failure::Refused(error)) => return Err(error),
+            }
+        }
+        Err(ApiError::too_many_requests())
     }
 }
 

@@ -37,6 +37,7 @@ impl Registry {
     /// Follows owner references. Ends with the store.
     pub(super) async fn collect_garbage(self: Arc<Self>) {
         let mut follower = self.follow("/registry/");
+        let mut table = self.catalogue.changes();
         let mut graph = Graph::default();
         let mut failed: HashSet<String> = HashSet::new();
         loop {
@@ -46,11 +47,15 @@ impl Registry {
                     None => return,
                     Some(News::All(records)) => {
                         graph = Graph::default();
-                        records.iter().for_each(|record| drop(graph.put(&record.key, &record.value)));
+                        for record in &records {
+                            graph.put(&record.key, &record.value);
+                        }
                         queue.extend(graph.all());
                     }
                     Some(News::Changes(changes)) => queue.extend(changes.iter().flat_map(|change| graph.apply(change))),
                 },
+                // An owner's kind may be known from now on.
+                Ok(()) = table.changed() => queue.extend(graph.all()),
                 () = tokio::time::sleep(RETRY), if !failed.is_empty() => queue.extend(failed.drain()),
             }
             queue.dedup();

@@ -235,7 +235,7 @@ pub(super) fn validate_update(object: &Value, live: &Value) -> Vec<FieldError> {
 
 /// Whether two objects differ anywhere but in `metadata` and, where it is a subresource, in `status`.
 pub(super) fn differs_in_substance(left: &Value, right: &Value, ignore_status: bool) -> bool {
-    let counts = |field: &str| !matches!(field, "metadata" | "apiVersion" | "kind") && !(ignore_status && field == "status");
+    let counts = |field: &str| !(matches!(field, "metadata" | "apiVersion" | "kind") || ignore_status && field == "status");
     let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else { return left != right };
     let differs = |one: &Map<String, Value>, other: &Map<String, Value>| {
         one.iter().any(|(field, value)| counts(field) && other.get(field) != Some(value))

@@ -20,6 +20,9 @@ const GENERATED_SUFFIX: usize = 5;
 /// Without vowels and look-alikes, so that no word comes out.
 const GENERATED_ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
+/// The store's keys have an end; this and the rest fit.
+const PATH_SEGMENT_BYTES: usize = 512;
+
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -64,6 +67,9 @@ fn label(name: &str) -> Option<String> {
 }
 
 fn path_segment(name: &str) -> Option<String> {
+    if name.len() > PATH_SEGMENT_BYTES {
+        return Some(format!("must be no more than {PATH_SEGMENT_BYTES} bytes"));
+    }
     if name == "." || name == ".." {
         return Some(format!("may not be '{name}'"));
     }

@@ -95,16 +95,13 @@ impl Registry {
         let mut remains = Remains::default();
         let table = self.catalogue.table();
         for resource in table.storages().filter(|resource| resource.namespaced) {
-            let scope = Scope { resource: resource.clone(), namespace: Some(namespace.to_owned()) };
-            for record in self.records(&codec::prefix(resource, Some(namespace))).await? {
-                let name = record.key.as_str().rsplit('/').next().unwrap_or_default();
-                match self.delete(&scope, name, &DeleteOptions::default()).await {
-                    Ok(Deleted::Pending(object)) => {
-                        remains.objects += 1;
-                        remains.finalizers.extend(finalizers(&object).into_iter().map(str::to_owned));
-                    }
-                    Err(error) if error.code != 404 => return Err(error),
-                    Ok(Deleted::Gone(_)) | Err(_) => {}
+            let records = self.records(&codec::prefix(resource, Some(namespace))).await?;
+            let name = |record: &Record| record.key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+            let targets = records.iter().map(|record| (namespace.to_owned(), name(record))).collect();
+            for deleted in self.delete_each(resource, targets, &DeleteOptions::default()).await? {
+                if let Deleted::Pending(object) = deleted {
+                    remains.objects += 1;
+                    remains.finalizers.extend(finalizers(&object).into_iter().map(str::to_owned));
                 }
             }
         }

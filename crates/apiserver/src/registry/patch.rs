@@ -25,6 +25,7 @@ impl Registry {
         patch: Patch,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
+        scope.check_part(part)?;
         managers::check_name(&options.field_manager)?;
         if matches!(patch, Patch::Strategic(_)) && !scope.resource.built_in {
             return Err(unsupported());

@@ -14,6 +14,7 @@ const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 impl Registry {
     /// The object, or its scale.
     pub(crate) async fn get(&self, scope: &Scope, name: &str, part: Part) -> Result<Arc<Value>, ApiError> {
+        scope.check_part(part)?;
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
         let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
         let object = self.codec.present(&record, &scope.resource)?;
@@ -34,6 +35,15 @@ impl Registry {
 }
 
 impl Scope {
+    /// 404 for a subresource that the resource does not have.
+    pub(super) fn check_part(&self, part: Part) -> Result<(), ApiError> {
+        match part {
+            Part::Status if !self.resource.has_status => Err(ApiError::no_such_path()),
+            Part::Scale if self.resource.scale.is_none() => Err(ApiError::no_such_path()),
+            Part::Main | Part::Status | Part::Scale => Ok(()),
+        }
+    }
+
     /// 404 for an object of this resource.
     pub(super) fn not_found(&self, name: &str) -> ApiError {
         ApiError::not_found(&self.resource.group, &self.resource.plural, name)

@@ -42,16 +42,13 @@ fn merge_map(patch: &Map<String, Value>, mut object: Map<String, Value>) -> Resu
         object.retain(|field, _| retained.iter().any(|one| one == field));
     }
     for (field, value) in patch {
-        if field == DIRECTIVE || field == RETAIN {
-        } else if let Some(list) = field.strip_prefix(REMOVE_VALUES) {
+        if let Some(list) = field.strip_prefix(REMOVE_VALUES) {
             remove_values(object.get_mut(list), value);
-        } else if let Some(list) = field.strip_prefix(ORDER) {
-            // Sorted below, when the list has its new items.
-            let _ = list;
-        } else {
+        } else if !(field == DIRECTIVE || field == RETAIN || field.starts_with(ORDER)) {
             merge_field(field, value, &mut object)?;
         }
     }
+    // Last, when the lists have their new items.
     for (field, order) in patch {
         if let Some(list) = field.strip_prefix(ORDER) {
             set_order(list, order, object.get_mut(list));
@@ -139,14 +136,14 @@ mod tests {
 
     use super::merge;
 
-    fn merged(object: Value, patch: Value) -> Value {
-        merge(&patch, &object).unwrap()
+    fn merged(object: &Value, patch: &Value) -> Value {
+        merge(patch, object).unwrap()
     }
 
     #[test]
     fn maps_are_merged_and_nulls_remove() {
         let object = json!({"data": {"a": "1", "b": "2"}});
-        assert_eq!(merged(object, json!({"data": {"a": null, "c": "3"}})), json!({"data": {"b": "2", "c": "3"}}));
+        assert_eq!(merged(&object, &json!({"data": {"a": null, "c": "3"}})), json!({"data": {"b": "2", "c": "3"}}));
     }
 
     #[test]
@@ -154,7 +151,7 @@ mod tests {
         let object = json!({"metadata": {"ownerReferences": [{"uid": "1", "name": "a"}, {"uid": "2", "name": "b"}]}});
         let patch = json!({"metadata": {"ownerReferences": [{"uid": "1", "$patch": "delete"}, {"uid": "2", "name": "c"}, {"uid": "3"}]}});
         let wanted = json!([{"uid": "2", "name": "c"}, {"uid": "3"}]);
-        assert_eq!(merged(object.clone(), patch)["metadata"]["ownerReferences"], wanted);
+        assert_eq!(merged(&object, &patch)["metadata"]["ownerReferences"], wanted);
         assert!(merge(&json!({"metadata": {"ownerReferences": [{"name": "x"}]}}), &object).is_err());
     }
 
@@ -163,18 +160,18 @@ mod tests {
         let object = json!({"metadata": {"finalizers": ["a/x", "b/x"]}});
         let patch = json!({"metadata": {"finalizers": ["b/x", "c/x"], "$deleteFromPrimitiveList/finalizers": ["a/x"],
             "$setElementOrder/finalizers": ["c/x", "b/x"]}});
-        assert_eq!(merged(object, patch)["metadata"]["finalizers"], json!(["c/x", "b/x"]));
+        assert_eq!(merged(&object, &patch)["metadata"]["finalizers"], json!(["c/x", "b/x"]));
     }
 
     #[test]
     fn directives_replace_and_retain() {
         let object = json!({"data": {"a": "1"}, "spec": {"x": 1, "y": 2}});
         let patch = json!({"data": {"$patch": "replace", "b": "2"}, "spec": {"$retainKeys": ["y"], "y": 3}});
-        assert_eq!(merged(object, patch), json!({"data": {"b": "2"}, "spec": {"y": 3}}));
+        assert_eq!(merged(&object, &patch), json!({"data": {"b": "2"}, "spec": {"y": 3}}));
     }
 
     #[test]
     fn other_lists_are_replaced() {
-        assert_eq!(merged(json!({"rules": [1, 2]}), json!({"rules": [3]})), json!({"rules": [3]}));
+        assert_eq!(merged(&json!({"rules": [1, 2]}), &json!({"rules": [3]})), json!({"rules": [3]}));
     }
 }

@@ -151,7 +151,7 @@ impl Events {
             if let Some(event) = self.waiting.next() {
                 return Some(event);
             }
-            let batch = tokio::time::timeout(Duration::from_secs(3600 * 3), self.stream.next()).await.expect("no event came");
+            let batch = tokio::time::timeout(Duration::from_hours(3), self.stream.next()).await.expect("no event came");
             self.waiting = batch?.into_iter();
         }
     }

@@ -150,7 +150,8 @@ impl Watcher {
                     self.bookmark()
                 }
                 batch = self.changes.next() => self.batch(batch),
-                _ = self.table.changed(), if !self.gone => {
+                // The sender goes with the registry; then nothing changes any more.
+                Ok(()) = self.table.changed(), if !self.gone => {
                     self.renew();
                     Vec::new()
                 }

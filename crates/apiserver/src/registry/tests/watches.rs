@@ -3,7 +3,7 @@
 use super::*;
 
 fn from(revision: &str) -> WatchOptions {
-    WatchOptions { resource_version: Some(revision.into()), timeout: Some(Duration::from_secs(600)), ..WatchOptions::default() }
+    WatchOptions { resource_version: Some(revision.into()), timeout: Some(Duration::from_mins(10)), ..WatchOptions::default() }
 }
 
 fn streaming(bookmarks: bool) -> WatchOptions {

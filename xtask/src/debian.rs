@@ -22,46 +22,27 @@ pub(crate) struct Need {
 
 /// Installs what is missing. Does nothing, and asks nobody, when every program is there.
 pub(crate) fn require(needs: &[Need]) -> Result<(), Error> {
-    let rounds = needs
-        .iter()
-        .map(|need| need.packages.len())
-        .max()
-        .unwrap_or(0);
+    let rounds = needs.iter().map(|need| need.packages.len()).max().unwrap_or(0);
     for round in 0..rounds {
-        let packages: Vec<&str> = missing(needs)
-            .filter_map(|need| need.packages.get(round).copied())
-            .collect();
+        let packages: Vec<&str> = missing(needs).filter_map(|need| need.packages.get(round).copied()).collect();
         if !packages.is_empty() {
             install(&packages)?;
         }
     }
     match missing(needs).next() {
-        Some(need) => Err(Error::Missing {
-            program: need.program,
-            packages: need.packages,
-        }),
+        Some(need) => Err(Error::Missing { program: need.program, packages: need.packages }),
         None => Ok(()),
     }
 }
 
 fn missing(needs: &[Need]) -> impl Iterator<Item = &Need> {
-    needs
-        .iter()
-        .filter(|need| program::find(need.program).is_none())
+    needs.iter().filter(|need| program::find(need.program).is_none())
 }
 
 fn install(packages: &[&str]) -> Result<(), Error> {
-    progress::say(&format!(
-        "installing Debian packages: {}",
-        packages.join(" ")
-    ));
+    progress::say(&format!("installing Debian packages: {}", packages.join(" ")));
     let _quiet = NoDaemons::start()?;
-    let install = || {
-        apt_get()
-            .args(["install", "--yes", "--no-install-recommends", "--quiet=2"])
-            .args(packages)
-            .run()
-    };
+    let install = || apt_get().args(["install", "--yes", "--no-install-recommends", "--quiet=2"]).args(packages).run();
     // Lists may be missing or old on a fresh machine: fetch them only then, since it takes a while.
     install().or_else(|_| {
         apt_get().args(["update", "--quiet=2"]).run()?;
@@ -70,9 +51,7 @@ fn install(packages: &[&str]) -> Result<(), Error> {
 }
 
 fn apt_get() -> Program {
-    Program::new("apt-get")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .limit(LIMIT)
+    Program::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").limit(LIMIT)
 }
 
 /// While it lives, package scripts start no daemon: the engines of a test bed are started by hand.
@@ -85,8 +64,7 @@ impl NoDaemons {
         if Path::new(DAEMON_POLICY).exists() {
             return Ok(Self { ours: false });
         }
-        fs::write(DAEMON_POLICY, "#!/bin/sh\nexit 101\n")
-            .map_err(Error::file("write", DAEMON_POLICY))?;
+        fs::write(DAEMON_POLICY, "#!/bin/sh\nexit 101\n").map_err(Error::file("write", DAEMON_POLICY))?;
         Program::new("chmod").args(["0755", DAEMON_POLICY]).run()?;
         Ok(Self { ours: true })
     }
@@ -95,9 +73,7 @@ impl NoDaemons {
 impl Drop for NoDaemons {
     fn drop(&mut self) {
         if self.ours && fs::remove_file(DAEMON_POLICY).is_err() {
-            progress::say(&format!(
-                "could not remove {DAEMON_POLICY}: no daemon will start on installation"
-            ));
+            progress::say(&format!("could not remove {DAEMON_POLICY}: no daemon will start on installation"));
         }
     }
 }
@@ -112,35 +88,19 @@ pub(crate) struct Archive {
 /// The machine's own mirrors of Debian's `main`, as apt has them configured.
 pub(crate) fn archives() -> Result<Vec<Archive>, Error> {
     let format = "$(REPO_URI)|$(CODENAME)|$(COMPONENT)|$(LABEL)";
-    let listed = Program::new("apt-get")
-        .args(["indextargets", "--format", format, "Created-By: Packages"])
-        .text()?;
+    let listed = Program::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]).text()?;
     let mut found: Vec<Archive> = Vec::new();
     for line in listed.lines() {
         let fields: Vec<&str> = line.split('|').collect();
-        let &[
-            uri,
-            codename,
-            "main",
-            label @ ("Debian" | "Debian-Security"),
-        ] = fields.as_slice()
-        else {
+        let &[uri, codename, "main", label @ ("Debian" | "Debian-Security")] = fields.as_slice() else {
             continue;
         };
         if !found.iter().any(|archive| archive.codename == codename) {
             let security = label == "Debian-Security";
-            found.push(Archive {
-                uri: uri.to_owned(),
-                codename: codename.to_owned(),
-                security,
-            });
+            found.push(Archive { uri: uri.to_owned(), codename: codename.to_owned(), security });
         }
     }
-    if found.is_empty() {
-        Err(Error::NoMirror)
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err(Error::NoMirror) } else { Ok(found) }
 }
 
 /// Fetches a package of this machine's own release and unpacks it into `target`, installing nothing.
@@ -151,10 +111,7 @@ pub(crate) fn unpack(package: &str, target: &Path) -> Result<(), Error> {
 /// The same from another release of Debian, with apt lists that this machine's own apt never sees.
 pub(crate) fn unpack_from(release: &str, package: &str, target: &Path) -> Result<(), Error> {
     let archives = archives()?;
-    let mirror = archives
-        .iter()
-        .find(|archive| !archive.security)
-        .ok_or(Error::NoMirror)?;
+    let mirror = archives.iter().find(|archive| !archive.security).ok_or(Error::NoMirror)?;
     let scratch = empty_directory(&with_suffix(target, "apt"))?;
     let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
     let list = scratch.join("sources.list");
@@ -174,14 +131,8 @@ pub(crate) fn unpack_from(release: &str, package: &str, target: &Path) -> Result
         "Acquire::Languages=none".to_owned(),
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
     ];
-    let options: Vec<&str> = options
-        .iter()
-        .flat_map(|option| ["-o", option.as_str()])
-        .collect();
-    apt_get()
-        .args(&options)
-        .args(["update", "--quiet=2"])
-        .run()?;
+    let options: Vec<&str> = options.iter().flat_map(|option| ["-o", option.as_str()]).collect();
+    apt_get().args(&options).args(["update", "--quiet=2"]).run()?;
     fetch_and_extract(package, &options, target)?;
     fs::remove_dir_all(&scratch).map_err(Error::file("remove", &scratch))
 }
@@ -190,23 +141,11 @@ fn fetch_and_extract(package: &str, options: &[&str], target: &Path) -> Result<(
     let scratch = empty_directory(&with_suffix(target, "deb"))?;
     // `download` writes into the current directory, and takes no other.
     let script = r#"cd "$1" && shift && apt-get "$@""#;
-    let download = Program::new("sh")
-        .args(["-c", script, "sh"])
-        .args([&scratch])
-        .args(options);
-    download
-        .args(["download", "--quiet=2", package])
-        .limit(LIMIT)
-        .run()?;
+    let download = Program::new("sh").args(["-c", script, "sh"]).args([&scratch]).args(options);
+    download.args(["download", "--quiet=2", package]).limit(LIMIT).run()?;
     let archive = only_file(&scratch)?;
     fs::create_dir_all(target).map_err(Error::file("create", target))?;
-    Program::new("dpkg-deb")
-        .args([
-            "--extract".as_ref(),
-            archive.as_os_str(),
-            target.as_os_str(),
-        ])
-        .run()?;
+    Program::new("dpkg-deb").args(["--extract".as_ref(), archive.as_os_str(), target.as_os_str()]).run()?;
     fs::remove_dir_all(&scratch).map_err(Error::file("remove", &scratch))
 }
 
@@ -224,11 +163,7 @@ fn empty_directory(path: &Path) -> Result<PathBuf, Error> {
 
 fn only_file(directory: &Path) -> Result<PathBuf, Error> {
     let mut entries = fs::read_dir(directory).map_err(Error::file("list", directory))?;
-    let missing =
-        || Error::file("find a package in", directory)(std::io::ErrorKind::NotFound.into());
-    let entry = entries
-        .next()
-        .ok_or_else(missing)?
-        .map_err(Error::file("list", directory))?;
+    let missing = || Error::file("find a package in", directory)(std::io::ErrorKind::NotFound.into());
+    let entry = entries.next().ok_or_else(missing)?.map_err(Error::file("list", directory))?;
     Ok(entry.path())
 }

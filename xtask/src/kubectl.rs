@@ -55,10 +55,7 @@ fn newest_beside(kubectl: &Path) -> Result<Option<PathBuf>, Error> {
         let minor = minor_in_name(entry.file_name().to_str()?)?;
         Some((minor, entry.path()))
     });
-    Ok(versioned
-        .filter(|(minor, _)| *minor >= OLDEST_MINOR)
-        .max()
-        .map(|(_, path)| path))
+    Ok(versioned.filter(|(minor, _)| *minor >= OLDEST_MINOR).max().map(|(_, path)| path))
 }
 
 fn minor_in_name(name: &str) -> Option<u32> {
@@ -75,17 +72,13 @@ fn is_new_enough(kubectl: &Path) -> Result<bool, Error> {
     struct ClientVersion {
         minor: String,
     }
-    let answer: Answer = Program::new(kubectl)
-        .args(["version", "--client", "--output=json"])
-        .json()?;
+    let answer: Answer = Program::new(kubectl).args(["version", "--client", "--output=json"]).json()?;
     Ok(leading_number(&answer.client_version.minor) >= OLDEST_MINOR)
 }
 
 /// Vendors mark their builds as `32+`.
 fn leading_number(text: &str) -> u32 {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .map_or(text, |end| &text[..end]);
+    let digits = text.find(|c: char| !c.is_ascii_digit()).map_or(text, |end| &text[..end]);
     digits.parse().unwrap_or(0)
 }
 
@@ -106,19 +99,10 @@ mod tests {
     #[test]
     fn the_newest_version_beside_a_dispatcher_wins_by_number_not_by_spelling() {
         let directory = tempfile::tempdir().unwrap();
-        for name in [
-            "kubectl",
-            "kubectl.1.9",
-            "kubectl.1.26",
-            "kubectl.1.31",
-            "kubectl.1.100",
-            "kubectl.old",
-        ] {
+        for name in ["kubectl", "kubectl.1.9", "kubectl.1.26", "kubectl.1.31", "kubectl.1.100", "kubectl.old"] {
             fs::write(directory.path().join(name), "").unwrap();
         }
-        let newest = newest_beside(&directory.path().join("kubectl"))
-            .unwrap()
-            .unwrap();
+        let newest = newest_beside(&directory.path().join("kubectl")).unwrap().unwrap();
         assert_eq!(newest.file_name().unwrap(), "kubectl.1.100");
     }
 
@@ -128,10 +112,7 @@ mod tests {
         for name in ["kubectl", "kubectl.1.20"] {
             fs::write(directory.path().join(name), "").unwrap();
         }
-        assert_eq!(
-            newest_beside(&directory.path().join("kubectl")).unwrap(),
-            None
-        );
+        assert_eq!(newest_beside(&directory.path().join("kubectl")).unwrap(), None);
     }
 
     #[test]

@@ -29,23 +29,16 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
-        Self {
-            name: name.as_ref().to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-            limit: LIMIT,
-        }
+        Self { name: name.as_ref().to_owned(), args: Vec::new(), env: Vec::new(), limit: LIMIT }
     }
 
     pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -65,20 +58,14 @@ impl Program {
         if !output.status.success() {
             return Err(self.failure(&output));
         }
-        Ok(String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
     /// Runs it for the JSON on its standard output.
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let command = self.line();
         let answer = self.text()?;
-        serde_json::from_str(&answer).map_err(|source| Error::Answer {
-            command,
-            answer,
-            source,
-        })
+        serde_json::from_str(&answer).map_err(|source| Error::Answer { command, answer, source })
     }
 
     /// Runs it for its exit code alone, as one asks `iptables --check`.
@@ -97,10 +84,7 @@ impl Program {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .output()
-            .map_err(|source| Error::Start {
-                command: self.line(),
-                source,
-            })
+            .map_err(|source| Error::Start { command: self.line(), source })
     }
 
     fn failure(&self, output: &Output) -> Error {
@@ -109,17 +93,9 @@ impl Program {
         let stderr = whole[from..].trim().to_owned();
         // 124 is how `timeout` reports that the limit was reached.
         if output.status.code() == Some(124) {
-            return Error::Waited {
-                what: format!("`{}`", self.line()),
-                limit: self.limit,
-                see: stderr,
-            };
+            return Error::Waited { what: format!("`{}`", self.line()), limit: self.limit, see: stderr };
         }
-        Error::Program {
-            command: self.line(),
-            status: output.status,
-            stderr,
-        }
+        Error::Program { command: self.line(), status: output.status, stderr }
     }
 
     fn line(&self) -> String {
@@ -134,9 +110,7 @@ impl Program {
 
 /// Where the named program lies, in the order in which a root shell would look.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    env::split_paths(&search_path())
-        .map(|directory| directory.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&search_path()).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 fn search_path() -> OsString {
@@ -152,24 +126,13 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_command_and_its_complaint() {
-        let error = Program::new("sh")
-            .args(["-c", "echo too bad >&2; exit 3"])
-            .run()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("exit 3") && error.contains("too bad"),
-            "{error}"
-        );
+        let error = Program::new("sh").args(["-c", "echo too bad >&2; exit 3"]).run().unwrap_err().to_string();
+        assert!(error.contains("exit 3") && error.contains("too bad"), "{error}");
     }
 
     #[test]
     fn a_program_that_hangs_is_ended_at_its_limit() {
-        let error = Program::new("sleep")
-            .args(["60"])
-            .limit(Duration::from_secs(1))
-            .run()
-            .unwrap_err();
+        let error = Program::new("sleep").args(["60"]).limit(Duration::from_secs(1)).run().unwrap_err();
         assert!(matches!(error, Error::Waited { .. }), "{error}");
     }
 

@@ -53,10 +53,7 @@ pub(crate) fn repository() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the composition root of xtask: the only reader of the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "the composition root of xtask: the only reader of the environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -36,9 +36,7 @@ use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
 
 pub use command::Command;
-pub use layout::{
-    BUSYBOX_IMAGE, LABEL, NETWORK, NOTEBOOK_IMAGE, RUN, STATE, directory_file, shared,
-};
+pub use layout::{BUSYBOX_IMAGE, LABEL, NETWORK, NOTEBOOK_IMAGE, RUN, STATE, directory_file, shared};
 pub use node::Node;
 pub use status::Part;
 
@@ -52,31 +50,13 @@ use lock::Lock;
 
 /// What the site is made with, and the Debian packages that bring it.
 const NEEDS: [Need; 6] = [
-    Need {
-        program: "dockerd",
-        packages: &["docker.io"],
-    },
+    Need { program: "dockerd", packages: &["docker.io"] },
     // In its own package since Debian 13.
-    Need {
-        program: "docker",
-        packages: &["docker.io", "docker-cli"],
-    },
-    Need {
-        program: "ip",
-        packages: &["iproute2"],
-    },
-    Need {
-        program: "iptables",
-        packages: &["iptables"],
-    },
-    Need {
-        program: "dnsmasq",
-        packages: &["dnsmasq-base"],
-    },
-    Need {
-        program: "mmdebstrap",
-        packages: &["mmdebstrap"],
-    },
+    Need { program: "docker", packages: &["docker.io", "docker-cli"] },
+    Need { program: "ip", packages: &["iproute2"] },
+    Need { program: "iptables", packages: &["iptables"] },
+    Need { program: "dnsmasq", packages: &["dnsmasq-base"] },
+    Need { program: "mmdebstrap", packages: &["mmdebstrap"] },
 ];
 
 /// A site that is up, or was when it was attached to.
@@ -96,23 +76,16 @@ impl Site {
     pub fn up() -> Result<Self, Error> {
         let settings = Settings::from_environment();
         let _lock = Lock::take()?;
-        if let Some(manager) = existing::find(&settings) {
-            progress::say(&format!(
-                "using the Swarm that is here already: {}",
-                manager.host()
-            ));
+        if let Some(manager) = foreign(&settings) {
+            progress::say(&format!("using the Swarm that is here already: {}", manager.host()));
             existing::ensure(&settings, &manager)?;
-            return Ok(Self {
-                manager,
-                is_ours: false,
-                settings,
-            });
+            return Ok(Self { manager, is_ours: false, settings });
         }
         debian::require(&NEEDS)?;
         shared::ensure()?;
         network::ensure()?;
         resolver::ensure()?;
-        each_engine(engine::ensure)?;
+        at_once(&ENGINES, engine::ensure)?;
         swarm::ensure()?;
         images::ensure(&settings, &ENGINES.each_ref().map(engine::docker))?;
         door::ensure()?;
@@ -122,40 +95,45 @@ impl Site {
     /// The site that is up, faults and all.
     pub fn attach() -> Result<Self, Error> {
         let settings = Settings::from_environment();
-        if Path::new(STATE).exists() {
-            return Ok(Self::throw_away(settings));
+        if let Some(manager) = foreign(&settings) {
+            return Ok(Self { manager, is_ours: false, settings });
         }
-        let manager = existing::find(&settings).ok_or(Error::NotUp)?;
-        Ok(Self {
-            manager,
-            is_ours: false,
-            settings,
-        })
+        if is_made() { Ok(Self::throw_away(settings)) } else { Err(Error::NotUp) }
     }
 
     /// Removes the site. Guarantees: of what `up` made, only installed packages and the cache are left.
     pub fn down() -> Result<(), Error> {
         let lock = Lock::take()?;
-        if let Some(manager) = existing::find(&Settings::from_environment()) {
+        if let Some(manager) = existing::named(&Settings::from_environment()) {
+            existing::clean(&manager)?;
+            return lock.remove();
+        }
+        if let Some(manager) = existing::usual() {
             existing::clean(&manager)?;
         }
-        if Path::new(STATE).exists() {
+        if is_made() {
             remove_throw_away()?;
         }
         lock.remove()
     }
 
     fn throw_away(settings: Settings) -> Self {
-        Self {
-            manager: engine::docker(layout::manager()),
-            is_ours: true,
-            settings,
-        }
+        Self { manager: engine::docker(layout::manager()), is_ours: true, settings }
     }
 
     /// The manager's address, for `DOCKER_HOST` and `essaim serve --swarm`.
     pub fn docker_host(&self) -> &str {
         self.manager.host()
+    }
+
+    /// The `docker` command against the manager: its standard output.
+    pub fn docker(&self, arguments: &[&str]) -> Result<String, Error> {
+        self.manager.text(arguments)
+    }
+
+    /// The `docker` command against the named node's own engine; where the site is not ours, the manager's is all there is.
+    pub fn docker_on(&self, node: &str, arguments: &[&str]) -> Result<String, Error> {
+        if self.is_ours { engine::docker(self.own(node)?).text(arguments) } else { self.manager.text(arguments) }
     }
 
     /// The address of the named node's own engine, as its agent would use it.
@@ -170,11 +148,7 @@ impl Site {
 
     /// Every part, and whether it is up.
     pub fn status(&self) -> Vec<Part> {
-        if self.is_ours {
-            status::throw_away(&self.settings)
-        } else {
-            status::existing(&self.settings, &self.manager)
-        }
+        if self.is_ours { status::throw_away(&self.settings) } else { status::existing(&self.settings, &self.manager) }
     }
 
     /// Pulls the node's network cable; what runs there runs on. Swarm notices after some 15 s.
@@ -215,17 +189,23 @@ impl Site {
         if !self.is_ours {
             return Err(Error::NotOurs(node.to_owned()));
         }
-        ENGINES
-            .iter()
-            .find(|engine| engine.name == node)
-            .ok_or_else(|| Error::NoSuchNode(node.to_owned()))
+        ENGINES.iter().find(|engine| engine.name == node).ok_or_else(|| Error::NoSuchNode(node.to_owned()))
     }
+}
+
+/// The Swarm to use instead of a throw-away one; one that is made already stays the one to use.
+fn foreign(settings: &Settings) -> Option<Docker> {
+    existing::named(settings).or_else(|| if is_made() { None } else { existing::usual() })
+}
+
+fn is_made() -> bool {
+    Path::new(STATE).exists()
 }
 
 fn remove_throw_away() -> Result<(), Error> {
     builder::discard()?;
     door::remove_cable()?;
-    each_engine(engine::power_off)?;
+    at_once(&ENGINES, engine::power_off)?;
     resolver::stop()?;
     network::remove()?;
     engine::remove_cgroups()?;
@@ -239,20 +219,13 @@ fn remove_throw_away() -> Result<(), Error> {
     Ok(())
 }
 
-/// Does the same to all engines at once.
-fn each_engine(act: fn(&Engine) -> Result<(), Error>) -> Result<(), Error> {
+/// Does the same to all at once; a panic in a thread goes on here.
+fn at_once<I: Sync, T: Send>(items: &[I], act: impl Fn(&I) -> Result<T, Error> + Sync) -> Result<Vec<T>, Error> {
+    let act = &act;
     thread::scope(|scope| {
-        let acts: Vec<_> = ENGINES
-            .iter()
-            .map(|engine| scope.spawn(move || act(engine)))
-            .collect();
-        acts.into_iter().try_for_each(joined)
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(move || act(item))).collect();
+        let join =
+            |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        threads.into_iter().map(join).collect()
     })
-}
-
-/// A panic in a thread goes on in the one that waits for it.
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, Error>>) -> Result<T, Error> {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -26,20 +26,13 @@ pub(crate) fn until<T>(
             return Ok(found);
         }
         if now() >= end {
-            return Err(Error::Waited {
-                what: what.to_owned(),
-                limit,
-                see: see.to_string(),
-            });
+            return Err(Error::Waited { what: what.to_owned(), limit, see: see.to_string() });
         }
         thread::sleep(PAUSE);
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a developer's tool waits in real time; nothing is decided from it"
-)]
+#[expect(clippy::disallowed_methods, reason = "a developer's tool waits in real time; nothing is decided from it")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -50,14 +43,7 @@ mod tests {
 
     #[test]
     fn a_wait_in_vain_names_what_and_where_to_look() {
-        let error = until::<()>("the moon", Duration::from_millis(1), &"the sky", || {
-            Ok(None)
-        })
-        .unwrap_err()
-        .to_string();
-        assert!(
-            error.contains("the moon") && error.contains("the sky"),
-            "{error}"
-        );
+        let error = until::<()>("the moon", Duration::from_millis(1), &"the sky", || Ok(None)).unwrap_err().to_string();
+        assert!(error.contains("the moon") && error.contains("the sky"), "{error}");
     }
 }

@@ -49,12 +49,7 @@ impl Builder {
             .run()?;
         let docker = Docker::at_socket(&socket);
         let answer = || Ok(docker.answers().then_some(()));
-        wait::until(
-            "the building engine to answer",
-            START,
-            &log().display(),
-            answer,
-        )?;
+        wait::until("the building engine to answer", START, &log().display(), answer)?;
         Ok(Self { docker })
     }
 

@@ -77,14 +77,6 @@ fn status(site: &Site) -> Result<(), Error> {
     for Part { name, seen, is_up } in &parts {
         println!("{} {name}: {seen}", if *is_up { "ok  " } else { "DOWN" });
     }
-    let down: Vec<&str> = parts
-        .iter()
-        .filter(|part| !part.is_up)
-        .map(|part| part.name.as_str())
-        .collect();
-    if down.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Incomplete(down.join(", ")))
-    }
+    let down: Vec<&str> = parts.iter().filter(|part| !part.is_up).map(|part| part.name.as_str()).collect();
+    if down.is_empty() { Ok(()) } else { Err(Error::Incomplete(down.join(", "))) }
 }

@@ -28,17 +28,10 @@ impl Docker {
         &self.host
     }
 
-    pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(
-        &self,
-        args: impl IntoIterator<Item = S>,
-    ) -> Program {
+    pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Program {
         // The client that Debian packages together with the engine suits it best; a newer one may refuse so old an engine.
         let packaged = Path::new("/usr/bin/docker");
-        let client = if packaged.is_file() {
-            Some(packaged.to_owned())
-        } else {
-            program::find("docker")
-        };
+        let client = if packaged.is_file() { Some(packaged.to_owned()) } else { program::find("docker") };
         Program::new(client.unwrap_or_else(|| "docker".into()))
             .args(["--host", &self.host])
             .args(args)
@@ -54,11 +47,21 @@ impl Docker {
         self.command(args).text()
     }
 
+    /// One field of an object, in Go's template language; `None` when the engine says that it has no such object.
+    pub(crate) fn inspect(&self, kind: &str, name: &str, format: &str) -> Result<Option<String>, Error> {
+        match self.text(&[kind, "inspect", "--format", format, name]) {
+            Ok(field) => Ok(Some(field)),
+            // The client's words or the engine's, depending on their versions.
+            Err(Error::Program { stderr, .. }) if stderr.contains("No such") || stderr.contains("not found") => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the engine is there and answers.
     pub(crate) fn answers(&self) -> bool {
-        let ask = self
-            .command(["version", "--format", "{{.Server.Version}}"])
-            .limit(Duration::from_secs(5));
+        let ask = self.command(["version", "--format", "{{.Server.Version}}"]).limit(Duration::from_secs(5));
         ask.succeeds().unwrap_or(false)
     }
 
@@ -70,10 +73,7 @@ impl Docker {
         let &["active", node, manager] = words.as_slice() else {
             return Ok(None);
         };
-        Ok(Some(Membership {
-            node: node.to_owned(),
-            is_manager: manager == "true",
-        }))
+        Ok(Some(Membership { node: node.to_owned(), is_manager: manager == "true" }))
     }
 }
 

@@ -38,28 +38,11 @@ pub(crate) fn ensure() -> Result<(), Error> {
     // Fails where there is none, which is as good.
     docker.command(["rm", "--force", CONTAINER]).succeeds()?;
     docker
-        .command([
-            "run",
-            "--detach",
-            "--init",
-            "--sysctl=net.ipv4.ip_forward=1",
-            "--name",
-            CONTAINER,
-        ])
-        .args([
-            "--label",
-            LABEL,
-            "--network",
-            NETWORK,
-            BUSYBOX_IMAGE,
-            "sleep",
-            "2147483647",
-        ])
+        .command(["run", "--detach", "--init", "--sysctl=net.ipv4.ip_forward=1", "--name", CONTAINER])
+        .args(["--label", LABEL, "--network", NETWORK, BUSYBOX_IMAGE, "sleep", "2147483647"])
         .run()?;
     let see = manager().log();
-    let pid = wait::until("the way into the network", START, &see.display(), || {
-        pid(&docker)
-    })?;
+    let pid = wait::until("the way into the network", START, &see.display(), || pid(&docker))?;
     lay_cable(pid)
 }
 
@@ -72,55 +55,19 @@ pub(crate) fn remove_cable() -> Result<(), Error> {
 
 /// The first process of the container, if it runs.
 fn pid(docker: &Docker) -> Result<Option<u32>, Error> {
-    let answer = docker.text(&[
-        "container",
-        "inspect",
-        "--format",
-        "{{.State.Pid}}",
-        CONTAINER,
-    ])?;
-    Ok(answer.parse().ok().filter(|pid| *pid != 0))
+    let pid = docker.inspect("container", CONTAINER, "{{.State.Pid}}")?;
+    Ok(pid.and_then(|pid| pid.parse().ok()).filter(|pid| *pid != 0))
 }
 
 fn lay_cable(pid: u32) -> Result<(), Error> {
     let namespace = format!("/proc/{pid}/ns/net");
-    network::ip(&[
-        "link", "add", OUTSIDE, "type", "veth", "peer", "name", INSIDE, "netns", &namespace,
-    ])?;
-    network::ip(&[
-        "addr",
-        "add",
-        &format!("{OUTSIDE_ADDRESS}/30"),
-        "dev",
-        OUTSIDE,
-    ])?;
+    network::ip(&["link", "add", OUTSIDE, "type", "veth", "peer", "name", INSIDE, "netns", &namespace])?;
+    network::ip(&["addr", "add", &format!("{OUTSIDE_ADDRESS}/30"), "dev", OUTSIDE])?;
     network::ip(&["link", "set", OUTSIDE, "up"])?;
-    let inside = |args: &[&str]| {
-        Program::new("nsenter")
-            .args([format!("--net={namespace}")])
-            .args(args)
-            .run()
-    };
-    inside(&[
-        "ip",
-        "addr",
-        "add",
-        &format!("{INSIDE_ADDRESS}/30"),
-        "dev",
-        INSIDE,
-    ])?;
+    let inside = |args: &[&str]| Program::new("nsenter").args([format!("--net={namespace}")]).args(args).run();
+    inside(&["ip", "addr", "add", &format!("{INSIDE_ADDRESS}/30"), "dev", INSIDE])?;
     inside(&["ip", "link", "set", INSIDE, "up"])?;
     // Tasks know no way back to this machine; they answer to the door.
-    inside(&[
-        "iptables",
-        "-t",
-        "nat",
-        "-A",
-        "POSTROUTING",
-        "-s",
-        OUTSIDE_ADDRESS,
-        "-j",
-        "MASQUERADE",
-    ])?;
+    inside(&["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", OUTSIDE_ADDRESS, "-j", "MASQUERADE"])?;
     network::ip(&["route", "replace", NETWORK_SUBNET, "via", INSIDE_ADDRESS])
 }

@@ -1,7 +1,7 @@
 //! One Docker engine of the site: starts it inside its namespaces, and ends it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::docker::Docker;
@@ -52,12 +52,7 @@ pub(crate) fn ensure(engine: &Engine) -> Result<(), Error> {
     }
     let docker = docker(engine);
     let answer = || Ok(docker.answers().then_some(()));
-    wait::until(
-        &format!("{} to answer", engine.name),
-        START,
-        &engine.log().display(),
-        answer,
-    )
+    wait::until(&format!("{} to answer", engine.name), START, &engine.log().display(), answer)
 }
 
 /// Kills dockerd and nothing else, as a crash would: its containers run on.
@@ -72,11 +67,7 @@ pub(crate) fn power_off(engine: &Engine) -> Result<(), Error> {
 }
 
 fn sweep(engine: &Engine) -> Result<(), Error> {
-    process::sweep(
-        &engine.run_directory(),
-        Some(&cgroup(engine)),
-        &engine.log(),
-    )
+    process::sweep(&engine.run_directory(), Some(&cgroup(engine)), &engine.log())
 }
 
 fn cgroup(engine: &Engine) -> String {
@@ -115,14 +106,19 @@ fn start(engine: &Engine) -> Result<(), Error> {
         .run()
 }
 
-/// Makes the engine's directories; removes files that would keep it from starting; returns its resolver configuration.
-fn prepare_files(engine: &Engine) -> Result<std::path::PathBuf, Error> {
-    for directory in [engine.state_directory(), engine.run_directory()] {
-        fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
+/// Makes the engine's directories, the one under `/run` empty as after a boot; returns its resolver configuration.
+fn prepare_files(engine: &Engine) -> Result<PathBuf, Error> {
+    // Else dockerd takes the process numbers in there for those of its containerd, and waits for it in vain.
+    let run = engine.run_directory();
+    if run.exists() {
+        fs::remove_dir_all(&run).map_err(Error::file("remove", &run))?;
     }
     let pid_file = engine.pid_file();
     if pid_file.exists() {
         fs::remove_file(&pid_file).map_err(Error::file("remove", &pid_file))?;
+    }
+    for directory in [engine.state_directory(), run] {
+        fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
     }
     let resolv_conf = engine.state_directory().join("resolv.conf");
     let content = format!("nameserver {BRIDGE_ADDRESS}\n");
@@ -132,10 +128,7 @@ fn prepare_files(engine: &Engine) -> Result<std::path::PathBuf, Error> {
 
 fn arguments(engine: &Engine) -> Vec<String> {
     let mut arguments = vec![
-        format!(
-            "--data-root={}",
-            engine.state_directory().join("data").display()
-        ),
+        format!("--data-root={}", engine.state_directory().join("data").display()),
         format!("--exec-root={}", engine.run_directory().display()),
         marker(engine),
         format!("--host=unix://{}", engine.socket().display()),
@@ -144,11 +137,7 @@ fn arguments(engine: &Engine) -> Vec<String> {
         format!("--cgroup-parent={}", cgroup(engine)),
         format!("--dns={BRIDGE_ADDRESS}"),
     ];
-    arguments.extend(
-        engine
-            .gpu_uuids()
-            .map(|uuid| format!("--node-generic-resource=GPU={uuid}")),
-    );
+    arguments.extend(engine.gpu_uuids().map(|uuid| format!("--node-generic-resource=GPU={uuid}")));
     arguments
 }
 

@@ -11,21 +11,17 @@ use crate::settings::Settings;
 /// Where a Docker that the machine runs anyway listens.
 const USUAL_SOCKET: &str = "/var/run/docker.sock";
 
-/// The manager named by `DOCKER_HOST`, or this machine's own; `None` where there is no Swarm but ours, or none at all.
-pub(crate) fn find(settings: &Settings) -> Option<Docker> {
+/// The Swarm that `DOCKER_HOST` names, unless that is ours; what the caller says goes before what lies around.
+pub(crate) fn named(settings: &Settings) -> Option<Docker> {
     let ours = engine::docker(manager());
-    let named = settings
-        .docker_host
-        .as_ref()
-        .map(|host| Docker::at(host.as_str()));
-    let usual = Path::new(USUAL_SOCKET)
-        .exists()
-        .then(|| Docker::at_socket(Path::new(USUAL_SOCKET)));
-    named
-        .into_iter()
-        .chain(usual)
-        .filter(|docker| *docker != ours)
-        .find(is_manager)
+    let named = settings.docker_host.as_ref().map(|host| Docker::at(host.as_str()));
+    named.filter(|docker| *docker != ours).filter(is_manager)
+}
+
+/// The Swarm that this machine's own Docker manages.
+pub(crate) fn usual() -> Option<Docker> {
+    let socket = Path::new(USUAL_SOCKET);
+    socket.exists().then(|| Docker::at_socket(socket)).filter(is_manager)
 }
 
 /// An engine that does not answer is no manager to build on.
@@ -44,19 +40,13 @@ pub(crate) fn clean(docker: &Docker) -> Result<(), Error> {
     // In this order, because each holds on to the next.
     let kinds: [(&[&str], &[&str]); 4] = [
         (&["service", "ls"], &["service", "rm"]),
-        (
-            &["container", "ls", "--all"],
-            &["container", "rm", "--force"],
-        ),
+        (&["container", "ls", "--all"], &["container", "rm", "--force"]),
         (&["network", "ls"], &["network", "rm"]),
         (&["image", "ls"], &["image", "rm", "--force"]),
     ];
     for (list, remove) in kinds {
         let filter = format!("label={LABEL}");
-        let found = docker
-            .command(list)
-            .args(["--quiet", "--filter", &filter])
-            .text()?;
+        let found = docker.command(list).args(["--quiet", "--filter", &filter]).text()?;
         let mut found: Vec<&str> = found.lines().collect();
         found.dedup();
         if !found.is_empty() {

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
 
+use super::at_once;
 use super::builder::Builder;
 use super::docker::{Docker, SLOW};
 use super::layout::LABEL;
@@ -24,44 +24,21 @@ pub(crate) struct Wanted {
 
 /// Both images, as the files of the repository and of this machine make them today.
 pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Error> {
-    let recipes = [
-        recipe::notebook(settings),
-        recipe::busybox(busybox_binary(&settings.cache)?),
-    ];
-    recipes
-        .into_iter()
-        .map(|recipe| {
-            Ok(Wanted {
-                hash: recipe.hash()?,
-                recipe,
-            })
-        })
-        .collect()
+    let recipes = [recipe::notebook(settings), recipe::busybox(busybox_binary(&settings.cache)?)];
+    recipes.into_iter().map(|recipe| Ok(Wanted { hash: recipe.hash()?, recipe })).collect()
 }
 
 /// Brings every image onto every engine; asks only, where all are there already.
 pub(crate) fn ensure(settings: &Settings, engines: &[Docker]) -> Result<(), Error> {
     let wanted = wanted(settings)?;
-    let lacking = lacking(&wanted, engines)?;
-    if lacking.is_empty() {
+    let lacking = at_once(engines, |engine| Ok((engine.clone(), lacking(engine, &wanted)?)))?;
+    if lacking.iter().all(|(_, images)| images.is_empty()) {
         return Ok(());
     }
     build_uncached(settings, &wanted)?;
     progress::say("loading images into the engines");
-    thread::scope(|scope| {
-        let loads: Vec<_> = engines
-            .iter()
-            .enumerate()
-            .map(|(number, engine)| {
-                let mine = lacking.iter().filter(move |(at, _)| *at == number);
-                scope.spawn(move || {
-                    mine.into_iter()
-                        .try_for_each(|(_, want)| load(settings, engine, want))
-                })
-            })
-            .collect();
-        loads.into_iter().try_for_each(super::joined)
-    })
+    at_once(&lacking, |(engine, images)| images.iter().try_for_each(|want| load(settings, engine, want)))?;
+    Ok(())
 }
 
 /// Brings the images onto one engine that is not ours, and lets that one build them.
@@ -77,25 +54,15 @@ pub(crate) fn ensure_on_foreign(settings: &Settings, engine: &Docker) -> Result<
 /// Whether the engine holds the image, made after the recipe as it is today.
 pub(crate) fn has(engine: &Docker, want: &Wanted) -> Result<bool, Error> {
     let format = format!("{{{{index .Config.Labels {RECIPE_LABEL:?}}}}}");
-    let inspect = engine.command(["image", "inspect", "--format", &format, want.recipe.tag]);
-    match inspect.text() {
-        Ok(hash) => Ok(hash == want.hash),
-        Err(Error::Program { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let hash = engine.inspect("image", want.recipe.tag, &format)?;
+    Ok(hash.is_some_and(|hash| hash == want.hash))
 }
 
-/// Pairs of engine (by its place in `engines`) and image.
-fn lacking<'a>(
-    wanted: &'a [Wanted],
-    engines: &[Docker],
-) -> Result<Vec<(usize, &'a Wanted)>, Error> {
+fn lacking<'a>(engine: &Docker, wanted: &'a [Wanted]) -> Result<Vec<&'a Wanted>, Error> {
     let mut lacking = Vec::new();
-    for (number, engine) in engines.iter().enumerate() {
-        for want in wanted {
-            if !has(engine, want)? {
-                lacking.push((number, want));
-            }
+    for want in wanted {
+        if !has(engine, want)? {
+            lacking.push(want);
         }
     }
     Ok(lacking)
@@ -103,24 +70,13 @@ fn lacking<'a>(
 
 fn load(settings: &Settings, engine: &Docker, want: &Wanted) -> Result<(), Error> {
     let archive = want.recipe.archive(&settings.cache, &want.hash);
-    engine
-        .command([
-            "load".as_ref(),
-            "--quiet".as_ref(),
-            "--input".as_ref(),
-            archive.as_os_str(),
-        ])
-        .limit(SLOW)
-        .run()
+    engine.command(["load".as_ref(), "--quiet".as_ref(), "--input".as_ref(), archive.as_os_str()]).limit(SLOW).run()
 }
 
 /// Builds what the cache lacks, with an engine of its own that has this machine's network and no Swarm.
 fn build_uncached(settings: &Settings, wanted: &[Wanted]) -> Result<(), Error> {
     let archive = |want: &Wanted| want.recipe.archive(&settings.cache, &want.hash);
-    let missing: Vec<&Wanted> = wanted
-        .iter()
-        .filter(|want| !archive(want).exists())
-        .collect();
+    let missing: Vec<&Wanted> = wanted.iter().filter(|want| !archive(want).exists()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -129,12 +85,7 @@ fn build_uncached(settings: &Settings, wanted: &[Wanted]) -> Result<(), Error> {
         build(settings, builder.docker(), want)?;
         // Under another name first: an interrupted `save` must not look like an image.
         let (archive, partial) = (archive(want), archive(want).with_added_extension("partial"));
-        let save = [
-            "save".as_ref(),
-            "--output".as_ref(),
-            partial.as_os_str(),
-            want.recipe.tag.as_ref(),
-        ];
+        let save = ["save".as_ref(), "--output".as_ref(), partial.as_os_str(), want.recipe.tag.as_ref()];
         builder.docker().command(save).limit(SLOW).run()?;
         fs::rename(&partial, &archive).map_err(Error::file("rename", &partial))?;
     }
@@ -151,14 +102,7 @@ fn build(settings: &Settings, engine: &Docker, want: &Wanted) -> Result<(), Erro
 
     let recipe_label = format!("{RECIPE_LABEL}={}", want.hash);
     let mut build = engine.command(["build", "--quiet", "--network=host", "--force-rm"]);
-    build = build.args([
-        "--tag",
-        want.recipe.tag,
-        "--label",
-        LABEL,
-        "--label",
-        &recipe_label,
-    ]);
+    build = build.args(["--tag", want.recipe.tag, "--label", LABEL, "--label", &recipe_label]);
     for variable in &settings.build_args {
         build = build.args(["--build-arg", variable]);
     }
@@ -175,13 +119,7 @@ fn import_base(settings: &Settings, engine: &Docker) -> Result<(), Error> {
     let archive = base(settings)?;
     let change = format!("LABEL {LABEL}");
     engine
-        .command([
-            "import".as_ref(),
-            "--change".as_ref(),
-            change.as_ref(),
-            archive.as_os_str(),
-            BASE_IMAGE.as_ref(),
-        ])
+        .command(["import".as_ref(), "--change".as_ref(), change.as_ref(), archive.as_os_str(), BASE_IMAGE.as_ref()])
         .limit(SLOW)
         .run()
 }
@@ -189,19 +127,14 @@ fn import_base(settings: &Settings, engine: &Docker) -> Result<(), Error> {
 /// A root file system of this machine's own release of Debian, from this machine's own mirrors.
 fn base(settings: &Settings) -> Result<PathBuf, Error> {
     let archives = debian::archives()?;
-    let lines: Vec<String> = archives
-        .iter()
-        .map(|archive| format!("deb {} {} main", archive.uri, archive.codename))
-        .collect();
+    let lines: Vec<String> =
+        archives.iter().map(|archive| format!("deb {} {} main", archive.uri, archive.codename)).collect();
     let archive = recipe::base_archive(&settings.cache, &lines);
     if archive.exists() {
         return Ok(archive);
     }
     progress::say("bootstrapping a Debian base");
-    let suite = archives
-        .first()
-        .map(|archive| archive.codename.clone())
-        .unwrap_or_default();
+    let suite = archives.first().map(|archive| archive.codename.clone()).unwrap_or_default();
     let partial = archive.with_added_extension("partial.tar");
     Program::new("mmdebstrap")
         .args(BASE_OPTIONS)
@@ -222,9 +155,5 @@ fn busybox_binary(cache: &Path) -> Result<PathBuf, Error> {
         debian::unpack("busybox-static", &unpacked)?;
     }
     let [merged_not, merged] = binary;
-    Ok(if merged_not.is_file() {
-        merged_not
-    } else {
-        merged
-    })
+    Ok(if merged_not.is_file() { merged_not } else { merged })
 }

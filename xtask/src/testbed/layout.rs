@@ -55,11 +55,7 @@ pub(crate) const ENGINES: [Engine; 3] = [
     Engine {
         number: 1,
         name: "engine1",
-        labels: &[
-            ("usage_type", "computing"),
-            ("compute_engine", "cpu"),
-            ("memory_resource", "medium"),
-        ],
+        labels: &[("usage_type", "computing"), ("compute_engine", "cpu"), ("memory_resource", "medium")],
         gpus: 0,
     },
     Engine {
@@ -135,10 +131,7 @@ impl Engine {
     }
 
     pub(crate) fn log(&self) -> PathBuf {
-        Path::new(STATE)
-            .join("logs")
-            .join(self.name)
-            .with_extension("log")
+        Path::new(STATE).join("logs").join(self.name).with_extension("log")
     }
 }
 

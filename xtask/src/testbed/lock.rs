@@ -26,16 +26,9 @@ impl Lock {
     fn take_at(path: &Path, limit: Duration) -> Result<Self, Error> {
         let what = format!("another test bed command, which holds {}", path.display());
         wait::until(&what, limit, &"`ps`, which shows that command", || {
-            let file = File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(Error::file("open", path))?;
+            let file = File::options().create(true).append(true).open(path).map_err(Error::file("open", path))?;
             match file.try_lock() {
-                Ok(()) => Ok(is_at(&file, path).then(|| Self {
-                    _file: file,
-                    path: path.to_owned(),
-                })),
+                Ok(()) => Ok(is_at(&file, path).then(|| Self { _file: file, path: path.to_owned() })),
                 Err(TryLockError::WouldBlock) => Ok(None),
                 Err(TryLockError::Error(source)) => Err(Error::file("lock", path)(source)),
             }

@@ -99,22 +99,14 @@ fn has_namespace(engine: &Engine) -> bool {
 
 fn make_bridge() -> Result<(), Error> {
     ip(&["link", "add", BRIDGE, "type", "bridge"])?;
-    ip(&[
-        "addr",
-        "add",
-        &format!("{BRIDGE_ADDRESS}/{BRIDGE_PREFIX}"),
-        "dev",
-        BRIDGE,
-    ])?;
+    ip(&["addr", "add", &format!("{BRIDGE_ADDRESS}/{BRIDGE_PREFIX}"), "dev", BRIDGE])?;
     ip(&["link", "set", BRIDGE, "up"])
 }
 
 /// No default route in there: what has no way out should fail at once, not time out.
 fn lay_cable(engine: &Engine) -> Result<(), Error> {
     let (cable, namespace) = (engine.cable(), engine.network_namespace());
-    ip(&[
-        "link", "add", &cable, "type", "veth", "peer", "name", "eth0", "netns", &namespace,
-    ])?;
+    ip(&["link", "add", &cable, "type", "veth", "peer", "name", "eth0", "netns", &namespace])?;
     ip(&["link", "set", &cable, "master", BRIDGE])?;
     let address = format!("{}/{BRIDGE_PREFIX}", engine.address());
     ip(&["-n", &namespace, "addr", "add", &address, "dev", "eth0"])?;
@@ -136,7 +128,5 @@ fn forward_rules() -> [[&'static str; 5]; 2] {
 }
 
 fn iptables(action: &str, rule: &[&str]) -> Program {
-    Program::new("iptables")
-        .args(["--wait", "5", action])
-        .args(rule)
+    Program::new("iptables").args(["--wait", "5", action]).args(rule)
 }

@@ -35,10 +35,7 @@ impl Node {
 /// All nodes, ordered by name.
 pub(crate) fn list(docker: &Docker) -> Result<Vec<Node>, Error> {
     let ids = docker.text(&["node", "ls", "--quiet"])?;
-    let inspected: Vec<Inspected> = docker
-        .command(["node", "inspect"])
-        .args(ids.lines())
-        .json()?;
+    let inspected: Vec<Inspected> = docker.command(["node", "inspect"]).args(ids.lines()).json()?;
     let mut nodes: Vec<Node> = inspected.into_iter().map(Node::from).collect();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(nodes)
@@ -46,17 +43,8 @@ pub(crate) fn list(docker: &Docker) -> Result<Vec<Node>, Error> {
 
 impl From<Inspected> for Node {
     fn from(inspected: Inspected) -> Self {
-        let Inspected {
-            id,
-            spec,
-            description,
-            status,
-        } = inspected;
-        let named = description
-            .resources
-            .generic_resources
-            .into_iter()
-            .filter_map(|resource| resource.named);
+        let Inspected { id, spec, description, status } = inspected;
+        let named = description.resources.generic_resources.into_iter().filter_map(|resource| resource.named);
         Self {
             id,
             name: description.hostname,
@@ -64,10 +52,7 @@ impl From<Inspected> for Node {
             state: status.state,
             availability: spec.availability,
             labels: spec.labels,
-            gpus: named
-                .filter(|named| named.kind == "GPU")
-                .map(|named| named.value)
-                .collect(),
+            gpus: named.filter(|named| named.kind == "GPU").map(|named| named.value).collect(),
         }
     }
 }
@@ -142,14 +127,8 @@ mod tests {
         }))
         .unwrap();
         let node = Node::from(inspected);
-        assert_eq!(
-            (node.name.as_str(), node.address.as_str()),
-            ("engine2", "10.0.0.2")
-        );
-        assert_eq!(
-            (node.state.as_str(), node.availability.as_str()),
-            ("down", "drain")
-        );
+        assert_eq!((node.name.as_str(), node.address.as_str()), ("engine2", "10.0.0.2"));
+        assert_eq!((node.state.as_str(), node.availability.as_str()), ("down", "drain"));
         assert_eq!(node.gpus, ["GPU-1"]);
         assert_eq!(node.labels["gpu_model"], "K80");
     }

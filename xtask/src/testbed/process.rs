@@ -14,10 +14,7 @@ const DEATH: Duration = Duration::from_secs(20);
 /// The process in `pid_file`, if it is alive and `marker` is one of the words of its command line.
 pub(crate) fn alive(pid_file: &Path, marker: &str) -> Option<u32> {
     let pid: u32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
-    command_line(pid)
-        .iter()
-        .any(|word| word == marker)
-        .then_some(pid)
+    command_line(pid).iter().any(|word| word == marker).then_some(pid)
 }
 
 /// Kills the process that [`alive`] finds, and waits until it is gone.
@@ -25,12 +22,7 @@ pub(crate) fn kill(pid_file: &Path, marker: &str) -> Result<(), Error> {
     while let Some(pid) = alive(pid_file, marker) {
         send_kill(&[pid])?;
         let gone = || Ok(alive(pid_file, marker).is_none().then_some(()));
-        wait::until(
-            &format!("the end of process {pid}"),
-            DEATH,
-            &pid_file.display(),
-            gone,
-        )?;
+        wait::until(&format!("the end of process {pid}"), DEATH, &pid_file.display(), gone)?;
     }
     Ok(())
 }
@@ -53,35 +45,23 @@ pub(crate) fn sweep(run_directory: &Path, cgroup: Option<&str>, log: &Path) -> R
 
 fn leftovers(run_directory: &Path, cgroup: Option<&str>) -> Result<Vec<u32>, Error> {
     let entries = fs::read_dir("/proc").map_err(Error::file("list", "/proc"))?;
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let is_left = |pid: &u32| {
-        is_containerd_of(run_directory, *pid) || cgroup.is_some_and(|cgroup| runs_in(cgroup, *pid))
-    };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_left =
+        |pid: &u32| is_containerd_of(run_directory, *pid) || cgroup.is_some_and(|cgroup| runs_in(cgroup, *pid));
     Ok(pids.filter(is_left).collect())
 }
 
 /// containerd and its shims carry paths of the engine's run directory on their command lines.
 fn is_containerd_of(run_directory: &Path, pid: u32) -> bool {
     let words = command_line(pid);
-    let name = words
-        .first()
-        .and_then(|program| Path::new(program).file_name());
-    let is_containerd = name
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with("containerd"));
-    is_containerd
-        && words
-            .iter()
-            .any(|word| Path::new(word).starts_with(run_directory))
+    let name = words.first().and_then(|program| Path::new(program).file_name());
+    let is_containerd = name.and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("containerd"));
+    is_containerd && words.iter().any(|word| Path::new(word).starts_with(run_directory))
 }
 
 fn runs_in(cgroup: &str, pid: u32) -> bool {
     let memberships = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let is_inside = memberships
-        .lines()
-        .any(|line| line.contains(&format!(":{cgroup}/")));
+    let is_inside = memberships.lines().any(|line| line.contains(&format!(":{cgroup}/")));
     // A dead process stays in its cgroup until its parent has asked for its exit code; it has no command line.
     is_inside && !command_line(pid).is_empty()
 }
@@ -94,10 +74,7 @@ fn command_line(pid: u32) -> Vec<String> {
 /// One that ended meanwhile is no error: the caller looks again anyhow.
 fn send_kill(pids: &[u32]) -> Result<(), Error> {
     let script = r#"kill -KILL "$@" 2>/dev/null; true"#;
-    Program::new("sh")
-        .args(["-c", script, "sh"])
-        .args(pids.iter().map(u32::to_string))
-        .run()
+    Program::new("sh").args(["-c", script, "sh"]).args(pids.iter().map(u32::to_string)).run()
 }
 
 #[cfg(test)]

@@ -33,21 +33,11 @@ pub(crate) struct Recipe {
 
 pub(crate) fn notebook(settings: &Settings) -> Recipe {
     let extra = ("ca-certificates.crt", settings.ca_bundle.clone());
-    Recipe {
-        tag: NOTEBOOK_IMAGE,
-        name: "notebook",
-        extra,
-        needs_base: true,
-    }
+    Recipe { tag: NOTEBOOK_IMAGE, name: "notebook", extra, needs_base: true }
 }
 
 pub(crate) fn busybox(binary: PathBuf) -> Recipe {
-    Recipe {
-        tag: BUSYBOX_IMAGE,
-        name: "busybox",
-        extra: ("busybox", binary),
-        needs_base: false,
-    }
+    Recipe { tag: BUSYBOX_IMAGE, name: "busybox", extra: ("busybox", binary), needs_base: false }
 }
 
 impl Recipe {
@@ -84,10 +74,7 @@ impl Recipe {
         let mut sources = Vec::new();
         for entry in fs::read_dir(&directory).map_err(Error::file("list", &directory))? {
             let entry = entry.map_err(Error::file("list", &directory))?;
-            sources.push((
-                entry.file_name().to_string_lossy().into_owned(),
-                entry.path(),
-            ));
+            sources.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
         }
         let (name, path) = &self.extra;
         sources.push(((*name).to_owned(), path.clone()));

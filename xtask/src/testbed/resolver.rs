@@ -19,31 +19,13 @@ pub(crate) fn ensure() -> Result<(), Error> {
     }
     let log = Path::new(STATE).join("logs/resolver.log");
     Program::new("dnsmasq")
-        .args([
-            "--conf-file=/dev/null",
-            "--no-resolv",
-            "--no-hosts",
-            "--bind-interfaces",
-            "--user=root",
-        ])
-        .args([
-            format!("--listen-address={BRIDGE_ADDRESS}"),
-            "--except-interface=lo".to_owned(),
-        ])
+        .args(["--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--bind-interfaces", "--user=root"])
+        .args([format!("--listen-address={BRIDGE_ADDRESS}"), "--except-interface=lo".to_owned()])
         // Every name below every domain: no such name.
-        .args([
-            "--address=/#/".to_owned(),
-            marker(),
-            format!("--log-facility={}", log.display()),
-        ])
+        .args(["--address=/#/".to_owned(), marker(), format!("--log-facility={}", log.display())])
         .run()?;
     let answers = || Ok(is_up().then_some(()));
-    wait::until(
-        "the name server to start",
-        Duration::from_secs(5),
-        &log.display(),
-        answers,
-    )
+    wait::until("the name server to start", Duration::from_secs(5), &log.display(), answers)
 }
 
 pub(crate) fn stop() -> Result<(), Error> {

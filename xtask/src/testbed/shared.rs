@@ -23,28 +23,12 @@ struct Login {
     groups: &'static [Group],
 }
 
-const ATLAS: Group = Group {
-    name: "atlas",
-    gid: 5100,
-};
-const CMS: Group = Group {
-    name: "cms",
-    gid: 5200,
-};
+const ATLAS: Group = Group { name: "atlas", gid: 5100 };
+const CMS: Group = Group { name: "cms", gid: 5200 };
 
 /// Two people who share one group, which is primary for one of them only.
-const LOGINS: [Login; 2] = [
-    Login {
-        name: "alice",
-        uid: 5001,
-        groups: &[ATLAS, CMS],
-    },
-    Login {
-        name: "bob",
-        uid: 5002,
-        groups: &[CMS],
-    },
-];
+const LOGINS: [Login; 2] =
+    [Login { name: "alice", uid: 5001, groups: &[ATLAS, CMS] }, Login { name: "bob", uid: 5002, groups: &[CMS] }];
 
 /// Writable by nobody in particular, the same for all.
 const COMMON: [&str; 3] = ["pbs/throng", "pbs/software", "cvmfs"];
@@ -74,16 +58,10 @@ fn share_mounts() -> Result<(), Error> {
     if traces::is_mount_point(&shared)? {
         return Ok(());
     }
-    Program::new("mount")
-        .args(["--bind".as_ref(), shared.as_os_str(), shared.as_os_str()])
-        .run()?;
+    Program::new("mount").args(["--bind".as_ref(), shared.as_os_str(), shared.as_os_str()]).run()?;
     // First private, else it would stay in the group of peers of the file system that it lies on.
-    Program::new("mount")
-        .args(["--make-private".as_ref(), shared.as_os_str()])
-        .run()?;
-    Program::new("mount")
-        .args(["--make-shared".as_ref(), shared.as_os_str()])
-        .run()
+    Program::new("mount").args(["--make-private".as_ref(), shared.as_os_str()]).run()?;
+    Program::new("mount").args(["--make-shared".as_ref(), shared.as_os_str()]).run()
 }
 
 /// Unmounts all that is mounted in the state directory.
@@ -140,10 +118,7 @@ struct Membership {
 }
 
 fn directory() -> Directory {
-    let membership = |group: &Group| Membership {
-        name: group.name,
-        gid: group.gid,
-    };
+    let membership = |group: &Group| Membership { name: group.name, gid: group.gid };
     let users = LOGINS.iter().map(|login| User {
         login: login.name,
         uid: login.uid,
@@ -151,9 +126,7 @@ fn directory() -> Directory {
         groups: login.groups.iter().map(membership).collect(),
         home: home(login),
     });
-    Directory {
-        users: users.collect(),
-    }
+    Directory { users: users.collect() }
 }
 
 #[cfg(test)]
@@ -167,10 +140,7 @@ mod tests {
         let alice = &read["users"][0];
         assert_eq!(alice["login"], "alice");
         assert_eq!((&alice["uid"], &alice["gid"]), (&5001.into(), &5100.into()));
-        assert_eq!(
-            alice["groups"][1],
-            serde_json::json!({ "name": "cms", "gid": 5200 })
-        );
+        assert_eq!(alice["groups"][1], serde_json::json!({ "name": "cms", "gid": 5200 }));
         assert_eq!(alice["home"], "/pbs/home/a/alice");
         assert_eq!(read["users"][1]["gid"], 5200);
     }

@@ -18,21 +18,13 @@ pub struct Part {
 
 impl Part {
     fn new(name: impl Into<String>, is_up: bool, seen: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            seen: seen.into(),
-            is_up,
-        }
+        Self { name: name.into(), seen: seen.into(), is_up }
     }
 }
 
 /// Looks at every part of the throw-away site.
 pub(crate) fn throw_away(settings: &Settings) -> Vec<Part> {
-    let mut parts = vec![Part::new(
-        "name server",
-        resolver::is_up(),
-        up_or_down(resolver::is_up()),
-    )];
+    let mut parts = vec![Part::new("name server", resolver::is_up(), up_or_down(resolver::is_up()))];
     parts.extend(ENGINES.iter().map(machine));
     if !ENGINES.iter().any(engine::is_alive) {
         return parts;
@@ -40,11 +32,7 @@ pub(crate) fn throw_away(settings: &Settings) -> Vec<Part> {
     let docker = engine::docker(manager());
     parts.extend(nodes(&docker));
     parts.push(overlay(&docker));
-    parts.push(Part::new(
-        "way into the network",
-        door::is_open(),
-        if door::is_open() { "open" } else { "shut" },
-    ));
+    parts.push(Part::new("way into the network", door::is_open(), if door::is_open() { "open" } else { "shut" }));
     parts.extend(
         ENGINES
             .iter()
@@ -73,11 +61,7 @@ fn machine(engine: &Engine) -> Part {
         if connected { "connected" } else { "cut" },
         engine.socket().display()
     );
-    Part::new(
-        format!("machine {}", engine.name),
-        running && connected,
-        seen,
-    )
+    Part::new(format!("machine {}", engine.name), running && connected, seen)
 }
 
 fn nodes(docker: &Docker) -> Vec<Part> {
@@ -90,20 +74,14 @@ fn nodes(docker: &Docker) -> Vec<Part> {
             return Part::new(format!("node {}", engine.name), false, "not in the Swarm");
         };
         // More labels than ours are the business of whoever tests with them.
-        let labelled = swarm::labels(engine)
-            .iter()
-            .all(|(key, value)| node.labels.get(key) == Some(value));
+        let labelled = swarm::labels(engine).iter().all(|(key, value)| node.labels.get(key) == Some(value));
         node_part(node, labelled)
     });
     expected.collect()
 }
 
 fn node_part(node: &Node, labelled: bool) -> Part {
-    let labels: Vec<String> = node
-        .labels
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let labels: Vec<String> = node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let seen = format!(
         "{} {} {}, labels {}{}, {} GPUs {}",
         node.address,
@@ -114,20 +92,12 @@ fn node_part(node: &Node, labelled: bool) -> Part {
         node.gpus.len(),
         node.gpus.join(" ")
     );
-    Part::new(
-        format!("node {}", node.name),
-        node.is_ready() && labelled,
-        seen.trim_end(),
-    )
+    Part::new(format!("node {}", node.name), node.is_ready() && labelled, seen.trim_end())
 }
 
 fn overlay(docker: &Docker) -> Part {
     let present = swarm::has_network(docker).unwrap_or(false);
-    Part::new(
-        format!("network {NETWORK}"),
-        present,
-        if present { "present" } else { "missing" },
-    )
+    Part::new(format!("network {NETWORK}"), present, if present { "present" } else { "missing" })
 }
 
 fn held_images(settings: &Settings, place: &str, docker: &Docker) -> Vec<Part> {
@@ -141,11 +111,7 @@ fn held_images(settings: &Settings, place: &str, docker: &Docker) -> Vec<Part> {
             Ok(false) => (false, "missing, or made after an older recipe".to_owned()),
             Err(error) => (false, error.to_string()),
         };
-        Part::new(
-            format!("image {} on {place}", want.recipe.tag),
-            present,
-            seen,
-        )
+        Part::new(format!("image {} on {place}", want.recipe.tag), present, seen)
     });
     held.collect()
 }

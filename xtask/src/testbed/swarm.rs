@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::docker::Docker;
 use super::engine;
-use super::layout::{
-    ENGINES, Engine, LABEL, NETWORK, NETWORK_SUBNET, SWARM_POOL, manager, workers,
-};
+use super::layout::{ENGINES, Engine, LABEL, NETWORK, NETWORK_SUBNET, SWARM_POOL, manager, workers};
 use super::node::{self, Node};
 use crate::error::Error;
 use crate::wait;
@@ -17,14 +15,11 @@ const READY: Duration = Duration::from_mins(1);
 
 pub(crate) fn ensure() -> Result<(), Error> {
     let docker = engine::docker(manager());
-    if docker.membership()?.is_none() {
-        init(&docker)?;
-    }
-    let nodes = leader_answers(&docker)?;
+    let nodes = leading(&docker)?;
     for worker in workers() {
         ensure_joined(&docker, worker, &nodes)?;
     }
-    let nodes = all_ready(&docker)?;
+    let nodes = if all_ready(&nodes) { nodes } else { wait_for_all(&docker)? };
     for engine in &ENGINES {
         ensure_labels(&docker, engine, &nodes)?;
     }
@@ -36,61 +31,41 @@ pub(crate) fn ensure_network(docker: &Docker) -> Result<(), Error> {
     if has_network(docker)? {
         return Ok(());
     }
-    let create = [
-        "network",
-        "create",
-        "--driver=overlay",
-        "--attachable",
-        "--label",
-        LABEL,
-    ];
-    docker
-        .command(create)
-        .args(["--subnet", NETWORK_SUBNET, NETWORK])
-        .run()
+    let create = ["network", "create", "--driver=overlay", "--attachable", "--label", LABEL];
+    docker.command(create).args(["--subnet", NETWORK_SUBNET, NETWORK]).run()
 }
 
 pub(crate) fn has_network(docker: &Docker) -> Result<bool, Error> {
-    let filter = format!("name=^{NETWORK}$");
-    let found = docker.text(&[
-        "network",
-        "ls",
-        "--filter",
-        &filter,
-        "--format",
-        "{{.Driver}}/{{.Scope}}",
-    ])?;
-    Ok(found == "overlay/swarm")
+    // Not by a filter of `network ls`: its name filter takes patterns for local networks only.
+    let found = docker.inspect("network", NETWORK, "{{.Driver}}/{{.Scope}}")?;
+    Ok(found.is_some_and(|found| found == "overlay/swarm"))
 }
 
 fn init(docker: &Docker) -> Result<(), Error> {
     let address = manager().address();
     docker
-        .command([
-            "swarm",
-            "init",
-            "--default-addr-pool",
-            SWARM_POOL,
-            "--default-addr-pool-mask-length=24",
-        ])
-        .args([
-            "--advertise-addr",
-            &address,
-            "--listen-addr",
-            &format!("{address}:2377"),
-        ])
+        .command(["swarm", "init", "--default-addr-pool", SWARM_POOL, "--default-addr-pool-mask-length=24"])
+        .args(["--advertise-addr", &address, "--listen-addr", &format!("{address}:2377")])
         .run()
 }
 
-/// A manager that was started again needs a moment before it leads, and answers with errors until then.
-fn leader_answers(docker: &Docker) -> Result<Vec<Node>, Error> {
+/// The nodes, as soon as the manager leads; it makes the Swarm if it has none.
+fn leading(docker: &Docker) -> Result<Vec<Node>, Error> {
+    if let Ok(nodes) = node::list(docker) {
+        return Ok(nodes);
+    }
+    if docker.membership()?.is_none() {
+        init(docker)?;
+    }
+    // After a restart it needs a moment before it leads, and answers with errors until then.
     let see = manager().log();
-    wait::until("the Swarm's manager to lead", READY, &see.display(), || {
-        Ok(node::list(docker).ok())
-    })
+    wait::until("the Swarm's manager to lead", READY, &see.display(), || Ok(node::list(docker).ok()))
 }
 
 fn ensure_joined(docker: &Docker, worker: &Engine, nodes: &[Node]) -> Result<(), Error> {
+    if is_ready(worker, nodes) {
+        return Ok(());
+    }
     let own = engine::docker(worker);
     if let Some(membership) = own.membership()? {
         if nodes.iter().any(|node| node.id == membership.node) {
@@ -104,33 +79,25 @@ fn ensure_joined(docker: &Docker, worker: &Engine, nodes: &[Node]) -> Result<(),
     }
     let token = docker.text(&["swarm", "join-token", "--quiet", "worker"])?;
     let address = worker.address();
-    own.command([
-        "swarm",
-        "join",
-        "--token",
-        &token,
-        "--advertise-addr",
-        &address,
-    ])
-    .args([
-        "--listen-addr",
-        &format!("{address}:2377"),
-        &format!("{}:2377", manager().address()),
-    ])
-    .run()
+    own.command(["swarm", "join", "--token", &token, "--advertise-addr", &address])
+        .args(["--listen-addr", &format!("{address}:2377"), &format!("{}:2377", manager().address())])
+        .run()
 }
 
-fn all_ready(docker: &Docker) -> Result<Vec<Node>, Error> {
+fn wait_for_all(docker: &Docker) -> Result<Vec<Node>, Error> {
     let see = format!("{} and its neighbours", manager().log().display());
     wait::until("all nodes of the Swarm to be ready", READY, &see, || {
         let nodes = node::list(docker)?;
-        let is_ready = |engine: &Engine| {
-            nodes
-                .iter()
-                .any(|node| node.name == engine.name && node.is_ready())
-        };
-        Ok(ENGINES.iter().all(is_ready).then_some(nodes))
+        Ok(all_ready(&nodes).then_some(nodes))
     })
+}
+
+fn all_ready(nodes: &[Node]) -> bool {
+    ENGINES.iter().all(|engine| is_ready(engine, nodes))
+}
+
+fn is_ready(engine: &Engine, nodes: &[Node]) -> bool {
+    nodes.iter().any(|node| node.name == engine.name && node.is_ready())
 }
 
 fn ensure_labels(docker: &Docker, engine: &Engine, nodes: &[Node]) -> Result<(), Error> {
@@ -146,18 +113,10 @@ fn ensure_labels(docker: &Docker, engine: &Engine, nodes: &[Node]) -> Result<(),
     if additions.is_empty() {
         return Ok(());
     }
-    docker
-        .command(["node", "update"])
-        .args(additions)
-        .args([&node.id])
-        .run()
+    docker.command(["node", "update"]).args(additions).args([&node.id]).run()
 }
 
 /// The labels that the engine's node should carry.
 pub(crate) fn labels(engine: &Engine) -> BTreeMap<String, String> {
-    engine
-        .labels
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    engine.labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }

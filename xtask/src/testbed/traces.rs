@@ -15,10 +15,7 @@ pub(crate) fn note_if_new(directory: &Path) -> Result<(), Error> {
     let list = list();
     let mut noted = read(&list);
     noted.push(directory.to_owned());
-    let lines: Vec<String> = noted
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let lines: Vec<String> = noted.iter().map(|path| path.display().to_string()).collect();
     fs::write(&list, lines.join("\n")).map_err(Error::file("write", &list))
 }
 
@@ -56,9 +53,7 @@ pub(crate) fn mounts_below(directory: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 pub(crate) fn is_mount_point(directory: &Path) -> Result<bool, Error> {
-    Ok(mounts_below(directory)?
-        .iter()
-        .any(|point| point == directory))
+    Ok(mounts_below(directory)?.iter().any(|point| point == directory))
 }
 
 fn list() -> PathBuf {
@@ -66,11 +61,7 @@ fn list() -> PathBuf {
 }
 
 fn read(list: &Path) -> Vec<PathBuf> {
-    fs::read_to_string(list)
-        .unwrap_or_default()
-        .lines()
-        .map(PathBuf::from)
-        .collect()
+    fs::read_to_string(list).unwrap_or_default().lines().map(PathBuf::from).collect()
 }
 
 fn is_empty(directory: &Path) -> bool {

@@ -66,9 +66,7 @@ pub enum Error {
     },
 
     /// A program is missing, and installing its Debian packages did not bring it.
-    #[error(
-        "no `{program}` on this machine, and the Debian packages {packages:?} did not bring it"
-    )]
+    #[error("no `{program}` on this machine, and the Debian packages {packages:?} did not bring it")]
     Missing {
         /// The program.
         program: &'static str,
@@ -77,9 +75,7 @@ pub enum Error {
     },
 
     /// The machine's apt knows no mirror of Debian.
-    #[error(
-        "apt has no Debian mirror configured: `apt-get indextargets` names none (run `apt-get update`?)"
-    )]
+    #[error("apt has no Debian mirror configured: `apt-get indextargets` names none (run `apt-get update`?)")]
     NoMirror,
 
     /// The named node does not belong to the site.
@@ -87,14 +83,49 @@ pub enum Error {
     NoSuchNode(String),
 
     /// The fault was asked for on a Swarm that `testbed up` did not make.
-    #[error(
-        "{0} belongs to a Swarm that was there before the test bed: its machines are left alone"
-    )]
+    #[error("{0} belongs to a Swarm that was there before the test bed: its machines are left alone")]
     NotOurs(String),
 
     /// There is no site to attach to.
     #[error("no test bed is up: run `cargo xtask testbed up`")]
     NotUp,
+
+    /// Generated files differ from what the code says.
+    #[error("these files are not current, run `cargo xtask codegen`: {0:?}")]
+    Stale(Vec<String>),
+
+    /// The house rules found something.
+    #[error("the house is not tidy:\n{}", .0.join("\n"))]
+    Untidy(Vec<String>),
+
+    /// A type could not be turned into its description.
+    #[error("cannot generate a description")]
+    Generate(#[source] serde_json::Error),
+
+    /// Something could not be written as YAML.
+    #[error("cannot write YAML")]
+    Yaml(#[source] serde_yaml::ser::Error),
+
+    /// A YAML file could not be understood.
+    #[error("cannot understand {}", path.display())]
+    ReadYaml {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// `cargo metadata` did not answer.
+    #[error("cannot read the workspace")]
+    Metadata(#[source] cargo_metadata::Error),
+
+    /// A notebook did not do what was asked.
+    #[error("the notebook: {0}")]
+    Notebook(String),
+
+    /// Something is not as it was claimed to be.
+    #[error("{0}")]
+    Claim(String),
 
     /// `testbed status` found something that is not as it should be.
     #[error("the test bed is not complete: {0} (`cargo xtask testbed up` repairs it)")]
@@ -103,15 +134,8 @@ pub enum Error {
 
 impl Error {
     /// For `map_err` on file operations: `.map_err(Error::file("create", path))`.
-    pub(crate) fn file(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::File { action, path, source }
     }
 }

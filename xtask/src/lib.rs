@@ -1,12 +1,19 @@
 //! The project's own commands, as a library: the tests use the same test bed as `cargo xtask testbed`.
 
+pub mod codegen;
 mod debian;
+pub mod demo;
 mod error;
+pub mod jupyter;
 pub mod kubectl;
+pub mod leftovers;
+pub mod platform;
 mod program;
 mod progress;
+mod repository;
 mod settings;
 pub mod testbed;
+pub mod tidy;
 mod wait;
 
 pub use error::Error;

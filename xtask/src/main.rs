@@ -1,15 +1,12 @@
 //! `cargo xtask COMMAND`: reads the command line, hands over to the command's module, prints the error's whole chain.
 
-#![expect(
-    clippy::print_stderr,
-    reason = "a developer's tool talks to its terminal"
-)]
+#![expect(clippy::print_stderr, reason = "a developer's tool talks to its terminal")]
 
 use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Error, testbed};
+use xtask::{Error, codegen, demo, testbed, tidy};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -24,6 +21,20 @@ enum Command {
     /// A throw-away Swarm of three engines on this machine (root on Debian).
     #[command(subcommand)]
     Testbed(testbed::Command),
+    /// The platform's main job, for real, from nothing to nothing.
+    Demo {
+        /// Leave everything running, and say where to look.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Write what is generated from the code.
+    Codegen {
+        /// Write nothing; fail where a file is not current.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the house rules.
+    Tidy,
 }
 
 fn main() -> ExitCode {
@@ -39,6 +50,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Testbed(command) => command.run(),
+        Command::Demo { keep } => demo::run(keep),
+        Command::Codegen { check } => codegen::run(check),
+        Command::Tidy => tidy::run(),
     }
 }
 

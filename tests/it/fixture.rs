@@ -1,0 +1,203 @@
+//! What every test stands on: the site, a platform, small manifests, bounded waits.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use xtask::{
+    platform::{self, Options, Platform},
+    testbed::{Site, directory_file},
+};
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+
+/// A platform with the directory that its data lies in.
+pub(crate) struct Stage {
+    pub(crate) site: Site,
+    pub(crate) essaim: Platform,
+    folder: TempDir,
+    // Shared by ordinary tests, exclusive for those that hurt machines; released when the test ends.
+    _turn: File,
+}
+
+/// A platform on the site, beside other tests.
+pub(crate) fn stage() -> Stage {
+    stage_with(&[], false)
+}
+
+/// A platform on the site with nobody else at work: for tests that cut and kill machines.
+pub(crate) fn stage_alone() -> Stage {
+    stage_with(&[], true)
+}
+
+/// A platform with further arguments of `essaim serve`.
+pub(crate) fn stage_with(arguments: &[&str], alone: bool) -> Stage {
+    let binary = binary();
+    let turn = take_turn(alone);
+    let site = Site::attach().expect("these tests need the site: cargo xtask testbed up");
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(binary, &site, arguments);
+    let essaim = Platform::start(options, folder.path()).unwrap();
+    let stage = Stage { site, essaim, folder, _turn: turn };
+    stage.essaim.apply(FAKE_CLASS).unwrap();
+    for login in ["alice", "bob"] {
+        stage.essaim.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {login}}}}}")).unwrap();
+    }
+    stage
+}
+
+fn options(binary: PathBuf, site: &Site, arguments: &[&str]) -> Options {
+    Options {
+        binary,
+        swarm: site.docker_host().to_owned(),
+        directory: directory_file(),
+        logins: vec!["alice".into(), "bob".into()],
+        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+    }
+}
+
+fn binary() -> PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| platform::build(false).unwrap()).clone()
+}
+
+fn take_turn(alone: bool) -> File {
+    let path = std::env::temp_dir().join("essaim-tests-turn.lock");
+    let file = File::options().create(true).append(true).open(path).unwrap();
+    if alone { file.lock().unwrap() } else { file.lock_shared().unwrap() }
+    file
+}
+
+impl Stage {
+    /// Where the test may put files.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Applies a server of the fake class for alice; `spec` is YAML in braces, such as `{memory: 64Mi}`.
+    pub(crate) fn server(&self, name: &str, spec: &str) {
+        self.essaim.apply(&Self::manifest(name, spec)).unwrap();
+    }
+
+    /// The manifest of such a server.
+    pub(crate) fn manifest(name: &str, spec: &str) -> String {
+        format!("apiVersion: essaim.dev/v1alpha1\nkind: NotebookServer\nmetadata: {{name: {name}, namespace: alice}}\nspec: {spec}\n")
+    }
+
+    /// The server of alice as it stands.
+    pub(crate) fn get(&self, name: &str) -> Value {
+        self.essaim.kubectl_json(&["get", "nbs", name, "-n", "alice"]).unwrap()
+    }
+
+    /// Waits until a condition of the server has this status and reason, and gives its message.
+    pub(crate) fn wait_for(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let what = format!("{name}: {kind}={status} {reason}");
+        wait_until(&what, || {
+            let found = condition(&self.get(name), kind)?;
+            (found["status"] == status && found["reason"] == reason).then(|| found["message"].as_str().unwrap().to_owned())
+        })
+    }
+
+    /// Waits until the server is Ready.
+    pub(crate) fn wait_ready(&self, name: &str) {
+        self.wait_for(name, "Ready", "True", "Serving");
+    }
+
+    /// Names of the Swarm services of the server of alice.
+    pub(crate) fn services(&self, name: &str) -> Vec<String> {
+        let filter = format!("label=essaim.dev/owner-name={name}");
+        let text = self.site.docker(&["service", "ls", "--filter", &filter, "--format", "{{.Name}}"]).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Running containers of the server, over all machines that can be asked.
+    pub(crate) fn containers(&self, name: &str) -> Vec<String> {
+        let filter = format!("label=essaim.dev/owner-name={name}");
+        let nodes = self.site.nodes().unwrap();
+        let listed = nodes.iter().map(|node| self.site.docker_on(&node.name, &["ps", "--quiet", "--filter", &filter]).unwrap());
+        listed.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    /// What is left on the Swarm of the server.
+    pub(crate) fn leftovers(&self, name: &str) -> Vec<String> {
+        let mut left = self.services(name);
+        let filter = format!("label=essaim.dev/owner-name={name}");
+        let secrets = self.site.docker(&["secret", "ls", "--filter", &filter, "--format", "{{.Name}}"]).unwrap();
+        left.extend(secrets.lines().map(str::to_owned));
+        left.extend(self.containers(name));
+        left
+    }
+
+    /// Deletes the server and makes sure that nothing of it is left.
+    pub(crate) fn delete(&self, name: &str) {
+        self.essaim.kubectl(&["delete", "nbs", name, "-n", "alice", "--timeout=90s"]).unwrap();
+        assert_eq!(self.leftovers(name), Vec::<String>::new(), "{name} left something behind");
+    }
+
+    /// A JSON template field of `docker service inspect`.
+    pub(crate) fn inspect(&self, service: &str) -> Value {
+        let text = self.site.docker(&["service", "inspect", service]).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()[0].clone()
+    }
+}
+
+/// A condition of an object, if it is reported.
+pub(crate) fn condition(object: &Value, kind: &str) -> Option<Value> {
+    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
+}
+
+/// Looks again and again until something is found; fails after [`LIMIT`].
+pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(now() < end, "waited {LIMIT:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A bound for the ordinary run, and the full count that `cargo xtask test --soak` asks for.
+#[expect(clippy::disallowed_methods, reason = "the one switch of the tests, read in one place")]
+pub(crate) fn soak(bounded: u64, full: u64) -> u64 {
+    if std::env::var("ESSAIM_SOAK").is_ok_and(|value| value == "1") { full } else { bounded }
+}
+
+#[expect(clippy::disallowed_methods, reason = "bounded waits of tests run in real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A class whose servers start in an instant: static busybox that answers like Jupyter's `/api`.
+///
+/// `exit` in the home of the server's container ends it with the code written there.
+pub(crate) const FAKE_CLASS: &str = r#"
+apiVersion: essaim.dev/v1alpha1
+kind: NotebookClass
+metadata: {name: fake}
+spec:
+  description: Answers like Jupyter, starts in an instant.
+  images:
+    - name: busybox
+      image: essaim/busybox:testbed
+      command:
+        - /bin/sh
+        - -c
+        - |
+          for argument; do case "$argument" in --ServerApp.base_url=*) base="${argument#*=}";; esac; done
+          mkdir -p "/tmp/www$base" && echo '{"version": "fake"}' > "/tmp/www${base}api"
+          httpd -p 8888 -h /tmp/www
+          while :; do [ -f /tmp/exit ] && exit "$(cat /tmp/exit)"; sleep 0.2; done
+        - fake
+    - {name: absent, image: "essaim/no-such-image:testbed"}
+    - {name: broken, image: "essaim/busybox:testbed", command: [/bin/sh, -c, "exit 3"]}
+  resources:
+    memory: {default: 64Mi, max: 1Ti}
+"#;

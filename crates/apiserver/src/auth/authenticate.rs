@@ -99,10 +99,14 @@ mod tests {
 
     #[test]
     fn a_token_names_its_user_and_nothing_else_does() {
-        let token = StaticToken { token_sha256: Sha256::digest("secret").into(), user: UserInfo::new("alice", ["staff"]) };
+        let token =
+            StaticToken { token_sha256: Sha256::digest("secret").into(), user: UserInfo::new("alice", ["staff"]) };
         let authenticator = Authenticator::new(vec![token]);
         let user = authenticator.identify(&headers("Bearer secret"), &Extensions::new()).unwrap();
-        assert_eq!((user.name.as_str(), user.groups.as_slice()), ("alice", &["staff".to_owned(), "system:authenticated".into()][..]));
+        assert_eq!(
+            (user.name.as_str(), user.groups.as_slice()),
+            ("alice", &["staff".to_owned(), "system:authenticated".into()][..])
+        );
         for wrong in ["Bearer other", "Bearer ", "Basic secret", "secret"] {
             assert_eq!(authenticator.identify(&headers(wrong), &Extensions::new()).unwrap_err().code, 401, "{wrong}");
         }
@@ -112,7 +116,9 @@ mod tests {
     #[test]
     fn impersonation_is_read_or_refused_never_ignored() {
         let with = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
             impersonated(&pairs.collect())
         };
         assert_eq!(with(&[]).unwrap(), None);

@@ -41,8 +41,13 @@ impl Attributes {
         match target {
             Target::Path(path) => format!("User {user:?} cannot {verb} path {path:?}"),
             Target::Resource { group, resource, subresource, .. } => {
-                let resource = if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
-                let place = if namespace.is_empty() { "at the cluster scope".into() } else { format!("in the namespace {namespace:?}") };
+                let resource =
+                    if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
+                let place = if namespace.is_empty() {
+                    "at the cluster scope".into()
+                } else {
+                    format!("in the namespace {namespace:?}")
+                };
                 format!("User {user:?} cannot {verb} resource {resource:?} in API group {group:?} {place}")
             }
         }

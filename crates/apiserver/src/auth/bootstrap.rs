@@ -23,7 +23,8 @@ mod tests {
     #[test]
     fn the_default_roles_can_be_read() {
         let manifests = default_manifests().unwrap();
-        let named = |kind: &str, name: &str| manifests.iter().any(|one| one["kind"] == kind && one["metadata"]["name"] == name);
+        let named =
+            |kind: &str, name: &str| manifests.iter().any(|one| one["kind"] == kind && one["metadata"]["name"] == name);
         for role in ["cluster-admin", "system:discovery", "system:basic-user", "view", "edit", "admin"] {
             assert!(named("ClusterRole", role), "{role}");
         }

@@ -38,12 +38,18 @@ impl fmt::Debug for Guard {
 
 impl Authorizer {
     /// The guard for a write of this resource by this user.
-    pub(crate) async fn guard(&self, user: &UserInfo, resource: &Resource, namespace: Option<&str>) -> Result<Guard, ApiError> {
+    pub(crate) async fn guard(
+        &self,
+        user: &UserInfo,
+        resource: &Resource,
+        namespace: Option<&str>,
+    ) -> Result<Guard, ApiError> {
         if resource.group != RBAC_GROUP || user.is_master() {
             return Ok(Guard::default());
         }
         let namespace = namespace.unwrap_or_default().to_owned();
-        let grant = Grant { policy: self.policy().await?, user: user.clone(), plural: resource.plural.clone(), namespace };
+        let grant =
+            Grant { policy: self.policy().await?, user: user.clone(), plural: resource.plural.clone(), namespace };
         Ok(Guard(Some(Arc::new(grant))))
     }
 }
@@ -61,7 +67,8 @@ impl Grant {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         match self.plural.as_str() {
             "roles" | "clusterroles" => {
-                let needed = if object["aggregationRule"].is_object() { Rule::everything().into() } else { rules(object) };
+                let needed =
+                    if object["aggregationRule"].is_object() { Rule::everything().into() } else { rules(object) };
                 if self.may("escalate", &self.plural, name) { Ok(()) } else { self.require(&needed, name) }
             }
             "rolebindings" | "clusterrolebindings" => self.check_binding(&object["roleRef"], name),

@@ -131,7 +131,11 @@ pub(super) fn rules(role: &Value) -> Vec<Rule> {
 fn aggregated(role: &Value, all: &[Arc<Value>]) -> Vec<Rule> {
     let mut found = rules(role);
     let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array().map_or(&[][..], Vec::as_slice);
-    let selectors = selectors.iter().filter_map(LabelSelector::from_object).filter(|selector| !selector.is_empty()).collect::<Vec<_>>();
+    let selectors = selectors
+        .iter()
+        .filter_map(LabelSelector::from_object)
+        .filter(|selector| !selector.is_empty())
+        .collect::<Vec<_>>();
     for other in all {
         if selectors.iter().any(|selector| selector.matches(other)) {
             found.extend(rules(other).into_iter().filter(|rule| !found.contains(rule)).collect::<Vec<_>>());

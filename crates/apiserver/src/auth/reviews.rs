@@ -57,7 +57,9 @@ impl Reviews {
 
     async fn local_access(&self, namespace: Option<&str>, spec: &Value) -> Result<Value, ApiError> {
         if spec["resourceAttributes"]["namespace"].as_str() != namespace {
-            return Err(ApiError::bad_request("spec.resourceAttributes.namespace must be the namespace of the request"));
+            return Err(ApiError::bad_request(
+                "spec.resourceAttributes.namespace must be the namespace of the request",
+            ));
         }
         self.access(&subject(spec), spec).await
     }
@@ -66,7 +68,8 @@ impl Reviews {
         let namespace = spec["namespace"].as_str().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.ok_or_else(|| ApiError::bad_request("no namespace on request"))?;
         let rules = self.authorizer.rules(user, namespace).await?;
-        let (on_paths, on_resources): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| !rule.non_resource_urls.is_empty());
+        let (on_paths, on_resources): (Vec<_>, Vec<_>) =
+            rules.into_iter().partition(|rule| !rule.non_resource_urls.is_empty());
         Ok(json!({"resourceRules": on_resources, "nonResourceRules": on_paths, "incomplete": false}))
     }
 
@@ -80,7 +83,8 @@ impl Reviews {
 
 /// Whom the review is about.
 fn subject(spec: &Value) -> UserInfo {
-    let texts = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let texts =
+        |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let name = spec["user"].as_str().unwrap_or_default().to_owned();
     UserInfo { name, groups: texts(&spec["groups"]), ..UserInfo::default() }
 }

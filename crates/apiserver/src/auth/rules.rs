@@ -65,7 +65,11 @@ impl Rule {
         });
         let targets = on_paths.chain(on_resources).collect::<Vec<_>>();
         targets.into_iter().flat_map(|target| {
-            self.verbs.iter().map(move |verb| Attributes { verb: verb.clone(), namespace: String::new(), target: target.clone() })
+            self.verbs.iter().map(move |verb| Attributes {
+                verb: verb.clone(),
+                namespace: String::new(),
+                target: target.clone(),
+            })
         })
     }
 }
@@ -99,14 +103,24 @@ mod tests {
 
     fn on(verb: &str, group: &str, resource: &str, name: &str) -> Attributes {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        let target =
-            Target::Resource { group: group.into(), resource: resource.into(), subresource: subresource.into(), name: name.into() };
+        let target = Target::Resource {
+            group: group.into(),
+            resource: resource.into(),
+            subresource: subresource.into(),
+            name: name.into(),
+        };
         Attributes { verb: verb.into(), namespace: "ns".into(), target }
     }
 
     fn rule(verbs: &[&str], groups: &[&str], resources: &[&str], names: &[&str]) -> Rule {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Rule { verbs: own(verbs), api_groups: own(groups), resources: own(resources), resource_names: own(names), ..Rule::default() }
+        Rule {
+            verbs: own(verbs),
+            api_groups: own(groups),
+            resources: own(resources),
+            resource_names: own(names),
+            ..Rule::default()
+        }
     }
 
     #[test]
@@ -125,8 +139,13 @@ mod tests {
 
     #[test]
     fn paths_match_exactly_or_by_prefix() {
-        let rule = Rule { verbs: vec!["get".into()], non_resource_urls: vec!["/healthz".into(), "/apis/*".into()], ..Rule::default() };
-        let get = |path: &str| Attributes { verb: "get".into(), namespace: String::new(), target: Target::Path(path.into()) };
+        let rule = Rule {
+            verbs: vec!["get".into()],
+            non_resource_urls: vec!["/healthz".into(), "/apis/*".into()],
+            ..Rule::default()
+        };
+        let get =
+            |path: &str| Attributes { verb: "get".into(), namespace: String::new(), target: Target::Path(path.into()) };
         assert!(rule.allows(&get("/healthz")) && rule.allows(&get("/apis/x/v1")));
         assert!(!rule.allows(&get("/healthz/x")) && !rule.allows(&get("/api")));
     }
@@ -138,6 +157,9 @@ mod tests {
         let some = rule(&["get", "list"], &["toys.test"], &["widgets", "widgets/status"], &[]);
         assert!(covers(&all, &some) && covers(&some, &some) && !covers(&some, &all));
         assert!(covers(&some, &rule(&["get"], &["toys.test"], &["widgets"], &["one"])));
-        assert!(!covers(&rule(&["get"], &["toys.test"], &["widgets"], &["one"]), &rule(&["get"], &["toys.test"], &["widgets"], &[])));
+        assert!(!covers(
+            &rule(&["get"], &["toys.test"], &["widgets"], &["one"]),
+            &rule(&["get"], &["toys.test"], &["widgets"], &[])
+        ));
     }
 }

@@ -17,10 +17,17 @@ pub(super) fn method_not_allowed() -> ApiError {
 }
 
 /// The request in the words of rules.
-pub(super) fn of(target: &path::Target, raw_path: &str, method: &Method, query: &Query) -> Result<Attributes, ApiError> {
+pub(super) fn of(
+    target: &path::Target,
+    raw_path: &str,
+    method: &Method,
+    query: &Query,
+) -> Result<Attributes, ApiError> {
     match target {
         path::Target::Resource(path) => of_resource(path, method, query),
-        path::Target::Discovery(_) => Ok(Attributes::path(&method.as_str().to_ascii_lowercase(), raw_path.trim_end_matches('/'))),
+        path::Target::Discovery(_) => {
+            Ok(Attributes::path(&method.as_str().to_ascii_lowercase(), raw_path.trim_end_matches('/')))
+        }
         path::Target::NonResource(path) => Ok(Attributes::path(&method.as_str().to_ascii_lowercase(), path)),
     }
 }
@@ -32,7 +39,8 @@ fn of_resource(path: &ResourcePath, method: &Method, query: &Query) -> Result<At
     let own = if is_namespace { path.name.as_ref() } else { None };
     let namespace = path.namespace.as_ref().or(own);
     // A list of one name is as narrow as a get: rules for that name allow it.
-    let selected = || query.selectors().ok().and_then(|selectors| selectors.fields.required("metadata.name").map(str::to_owned));
+    let selected =
+        || query.selectors().ok().and_then(|selectors| selectors.fields.required("metadata.name").map(str::to_owned));
     let name = path.name.clone().or_else(selected).unwrap_or_default();
     Ok(Attributes {
         verb: verb.into(),

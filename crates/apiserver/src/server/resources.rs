@@ -47,7 +47,11 @@ impl<'a> ResourceRequest<'a> {
     ) -> Result<Self, ApiError> {
         let resource = service.registry.catalogue.find(&path.group, served_version(path), &path.resource);
         let resource = resource.ok_or_else(ApiError::no_such_path)?;
-        let misplaced = if resource.namespaced { path.namespace.is_none() && path.name.is_some() } else { path.namespace.is_some() };
+        let misplaced = if resource.namespaced {
+            path.namespace.is_none() && path.name.is_some()
+        } else {
+            path.namespace.is_some()
+        };
         let part = match path.subresource.as_deref() {
             None => Part::Main,
             Some("status") if resource.has_status => Part::Status,
@@ -149,10 +153,15 @@ impl<'a> ResourceRequest<'a> {
             return Err(method_not_allowed());
         }
         if !resource.verbs.contains(&"list") {
-            let review = self.service.reviews.answer(resource, self.scope.namespace.as_deref(), self.user, document.value).await?;
+            let review = self
+                .service
+                .reviews
+                .answer(resource, self.scope.namespace.as_deref(), self.user, document.value)
+                .await?;
             return output::write(StatusCode::CREATED, &review, &style);
         }
-        let written = Box::pin(self.service.registry.create(&self.scope, document, &self.write_options().await?)).await?;
+        let written =
+            Box::pin(self.service.registry.create(&self.scope, document, &self.write_options().await?)).await?;
         self.written(&written, &style)
     }
 
@@ -235,13 +244,19 @@ impl<'a> ResourceRequest<'a> {
     /// The parameter, or the product of the user agent.
     fn field_manager(&self) -> Result<String, ApiError> {
         let Some(manager) = self.query.text("fieldManager") else {
-            let agent = self.parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let agent =
+                self.parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
             let product = agent.split('/').next().unwrap_or_default();
             let product: String = product.chars().filter(|letter| !letter.is_control()).take(128).collect();
             return Ok(if product.is_empty() { "unknown".into() } else { product });
         };
         if manager.len() > 128 {
-            return Err(invalid_option("Options", "fieldManager", "FieldValueTooLong", "Too long: may not be more than 128 bytes"));
+            return Err(invalid_option(
+                "Options",
+                "fieldManager",
+                "FieldValueTooLong",
+                "Too long: may not be more than 128 bytes",
+            ));
         }
         if manager.chars().any(char::is_control) {
             let message = format!("Invalid value: {manager:?}: should only contain printable characters");
@@ -249,7 +264,6 @@ impl<'a> ResourceRequest<'a> {
         }
         Ok(manager.to_owned())
     }
-
 }
 
 /// A parameter that is refused.

@@ -97,7 +97,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    let text =
+        panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     format!("a handler panicked: {}", text.unwrap_or_default())
 }
 
@@ -156,7 +157,9 @@ impl Service {
     async fn require_impersonation(&self, user: &UserInfo, resource: &str, name: &str) -> Result<(), ApiError> {
         let (group, subresource) = (String::new(), String::new());
         let target = AuthTarget::Resource { group, resource: resource.into(), subresource, name: name.into() };
-        self.authorizer.require(user, &Attributes { verb: "impersonate".into(), namespace: String::new(), target }).await
+        self.authorizer
+            .require(user, &Attributes { verb: "impersonate".into(), namespace: String::new(), target })
+            .await
     }
 
     async fn route(
@@ -173,11 +176,14 @@ impl Service {
         }
         match target {
             Target::Resource(path) => {
-                let stop = parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());
+                let stop =
+                    parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());
                 Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, place, stop)).await
             }
             _ if parts.method != Method::GET => Err(method_not_allowed()),
-            Target::Discovery(wanted) => discovery::respond(&self.registry.catalogue.table(), wanted, &parts.headers, query),
+            Target::Discovery(wanted) => {
+                discovery::respond(&self.registry.catalogue.table(), wanted, &parts.headers, query)
+            }
             Target::NonResource(path) => self.document(path, parts, query),
         }
     }
@@ -222,6 +228,8 @@ fn class(attributes: &Attributes) -> Class {
 
 fn timed_out() -> ApiError {
     let seconds = HANDLER_TIMEOUT.as_secs();
-    let message = format!("the server was unable to return a response in the time allotted, {seconds} s; it may still be processing it");
+    let message = format!(
+        "the server was unable to return a response in the time allotted, {seconds} s; it may still be processing it"
+    );
     ApiError::new(504, "Timeout", message)
 }

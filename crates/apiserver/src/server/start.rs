@@ -96,7 +96,10 @@ impl ApiServer {
             // The condition is written after the catalogue changed, so a second look soon after is worth it.
             let _ = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
             if tokio::time::Instant::now() > deadline {
-                return Err(StartError::NotEstablished { name: name.into(), reason: Value::from(conditions).to_string() });
+                return Err(StartError::NotEstablished {
+                    name: name.into(),
+                    reason: Value::from(conditions).to_string(),
+                });
             }
         }
     }

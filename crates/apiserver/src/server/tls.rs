@@ -92,7 +92,9 @@ impl Tls {
             Some(text) => {
                 let mut roots = RootCertStore::empty();
                 roots.add_parsable_certificates(certificates(text).ok_or_else(|| content("the client authority"))?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).allow_unauthenticated().build();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .allow_unauthenticated()
+                    .build();
                 builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::Config(error.into()))?)
             }
         };
@@ -126,8 +128,10 @@ pub fn ensure(data_dir: &Path, endpoint: &Endpoint, now: Timestamp) -> Result<Tl
 fn names(endpoint: &Endpoint) -> Vec<String> {
     let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     // A certificate for "any address" would name nothing.
-    let specific = |name: &String| !name.is_empty() && !name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-    let mut names = own.into_iter().chain(endpoint.names.iter().filter(|name| specific(name)).cloned()).collect::<Vec<_>>();
+    let specific =
+        |name: &String| !name.is_empty() && !name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    let mut names =
+        own.into_iter().chain(endpoint.names.iter().filter(|name| specific(name)).cloned()).collect::<Vec<_>>();
     names.sort();
     names.dedup();
     names

@@ -77,8 +77,11 @@ pub(crate) fn patch(headers: &HeaderMap, bytes: &[u8], built_in: bool) -> Result
 
 /// Reads `DeleteOptions` from the body, or from the query when the body is empty.
 pub(crate) fn delete_options(headers: &HeaderMap, bytes: &[u8], query: &Query) -> Result<DeleteOptions, ApiError> {
-    let from_query =
-        DeleteOptions { propagation_policy: query.propagation_policy()?, dry_run: query.dry_run()?, ..DeleteOptions::default() };
+    let from_query = DeleteOptions {
+        propagation_policy: query.propagation_policy()?,
+        dry_run: query.dry_run()?,
+        ..DeleteOptions::default()
+    };
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(from_query);
     }
@@ -91,7 +94,8 @@ pub(crate) fn delete_options(headers: &HeaderMap, bytes: &[u8], query: &Query) -
     if let Some(other) = policy.as_deref().filter(|policy| !matches!(*policy, "Background" | "Foreground" | "Orphan")) {
         return Err(unsupported("propagationPolicy", other, &["Background", "Foreground", "Orphan"]));
     }
-    let orphan = body["orphanDependents"].as_bool().map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned());
+    let orphan =
+        body["orphanDependents"].as_bool().map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned());
     let dry_run = body["dryRun"].as_array().is_some_and(|values| !values.is_empty());
     if dry_run && body["dryRun"] != serde_json::json!(["All"]) {
         return Err(unsupported("dryRun", &body["dryRun"].to_string(), &["All"]));

@@ -21,7 +21,12 @@ use crate::{
 };
 
 /// Answers a request for discovery.
-pub(crate) fn respond(table: &Table, wanted: &Discovery, headers: &HeaderMap, query: &Query) -> Result<Response, ApiError> {
+pub(crate) fn respond(
+    table: &Table,
+    wanted: &Discovery,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Response, ApiError> {
     let offer = if matches!(wanted, Discovery::Core | Discovery::Groups) { Offer::Discovery } else { Offer::Document };
     let style = Style::new(negotiate(headers, offer)?, query, headers)?;
     let (document, media_type) = match (wanted, &style.wanted.form) {
@@ -38,7 +43,12 @@ pub(crate) fn respond(table: &Table, wanted: &Discovery, headers: &HeaderMap, qu
 }
 
 /// The document with its tag, or 304 if the client has it.
-fn tagged(document: &Value, aggregated: Option<&str>, headers: &HeaderMap, style: &Style) -> Result<Response, ApiError> {
+fn tagged(
+    document: &Value,
+    aggregated: Option<&str>,
+    headers: &HeaderMap,
+    style: &Style,
+) -> Result<Response, ApiError> {
     let mut response = output::write(StatusCode::OK, document, style)?;
     if let Some(version) = aggregated {
         let media_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");

@@ -150,7 +150,10 @@ mod tests {
 
     #[test]
     fn quality_and_wildcards_count() {
-        assert_eq!(wanted("application/json;q=0.5, application/yaml;q=0.9", Offer::Objects).unwrap().format, Format::Yaml);
+        assert_eq!(
+            wanted("application/json;q=0.5, application/yaml;q=0.9", Offer::Objects).unwrap().format,
+            Format::Yaml
+        );
         assert_eq!(wanted("*/*", Offer::Watch), Some(Wanted::default()));
         assert_eq!(wanted("application/json;stream=watch", Offer::Watch), Some(Wanted::default()));
         assert_eq!(wanted("", Offer::Objects), Some(Wanted::default()));

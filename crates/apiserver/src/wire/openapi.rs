@@ -40,7 +40,13 @@ pub(crate) struct OpenApi {
 
 impl OpenApi {
     /// Answers `/openapi/v3` and what is below, and the little of `/openapi/v2` that old clients need.
-    pub(crate) fn respond(&self, table: &Arc<Table>, path: &str, headers: &HeaderMap, query: &Query) -> Result<Response, ApiError> {
+    pub(crate) fn respond(
+        &self,
+        table: &Arc<Table>,
+        path: &str,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Result<Response, ApiError> {
         if path == "/openapi/v2" && legacy::is_accepted(headers) {
             return Ok(output::bytes(StatusCode::OK, legacy::MEDIA_TYPE, legacy::document(table)));
         }
@@ -79,7 +85,8 @@ fn build(table: &Table) -> Documents {
 }
 
 fn index(documents: &Documents, headers: &HeaderMap) -> Response {
-    let paths = documents.iter().map(|(path, document)| (path.clone(), json!({"serverRelativeURL": address(path, document)})));
+    let paths =
+        documents.iter().map(|(path, document)| (path.clone(), json!({"serverRelativeURL": address(path, document)})));
     let body = json!({"paths": Value::Object(paths.collect())}).to_string();
     let tag = format!("\"{}\"", hex::encode_upper(Sha256::digest(&body)));
     with_tag(output::bytes(StatusCode::OK, "application/json", body), &tag, headers)

@@ -60,7 +60,12 @@ pub(crate) fn object(
 }
 
 /// A list, in the form that the client wants.
-pub(crate) fn list(resource: &Resource, list: &List, style: &Style, now: jiff::Timestamp) -> Result<Response, ApiError> {
+pub(crate) fn list(
+    resource: &Resource,
+    list: &List,
+    style: &Style,
+    now: jiff::Timestamp,
+) -> Result<Response, ApiError> {
     let metadata = list_metadata(list);
     match style.wanted.form {
         Form::Table(version) => {

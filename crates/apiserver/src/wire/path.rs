@@ -100,7 +100,8 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Result<ResourcePath, A
 }
 
 fn segment(raw: &str) -> Result<String, ApiError> {
-    let decoded = percent_decode(raw).ok_or_else(|| ApiError::bad_request("the path is not valid percent-encoded UTF-8"))?;
+    let decoded =
+        percent_decode(raw).ok_or_else(|| ApiError::bad_request("the path is not valid percent-encoded UTF-8"))?;
     let nothing = decoded.is_empty() || decoded == "." || decoded == "..";
     if nothing || decoded.contains('/') || decoded.chars().any(char::is_control) {
         return Err(ApiError::no_such_path());
@@ -168,7 +169,15 @@ mod tests {
 
     #[test]
     fn hostile_paths_lead_nowhere() {
-        for path in ["///", "/api//v1", "/api/v1/secrets/..", "/api/v1/x/%2e%2e", "/api/v1/x/a%2fb", "/api/v1/x/%00", "/api/v1/a/b/c/d"] {
+        for path in [
+            "///",
+            "/api//v1",
+            "/api/v1/secrets/..",
+            "/api/v1/x/%2e%2e",
+            "/api/v1/x/a%2fb",
+            "/api/v1/x/%00",
+            "/api/v1/a/b/c/d",
+        ] {
             assert_eq!(parse(path).unwrap_err().code, 404, "{path}");
         }
         for path in ["/api/v1/x/%", "/api/v1/x/%zz", "/api/v1/x/%ff"] {

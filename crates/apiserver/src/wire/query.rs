@@ -91,7 +91,9 @@ impl Query {
         match self.text("propagationPolicy") {
             Some(policy @ ("Background" | "Foreground" | "Orphan")) => Ok(Some(policy.into())),
             Some(other) => Err(unsupported("propagationPolicy", other, &["Background", "Foreground", "Orphan"])),
-            None => Ok(self.optional_flag("orphanDependents").map(|orphan| if orphan { "Orphan" } else { "Background" }.into())),
+            None => Ok(self
+                .optional_flag("orphanDependents")
+                .map(|orphan| if orphan { "Orphan" } else { "Background" }.into())),
         }
     }
 

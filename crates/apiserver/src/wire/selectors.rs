@@ -95,7 +95,9 @@ impl LabelSelector {
     /// Whether the object's `metadata.labels` meet every requirement.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = object.get("metadata").and_then(|metadata| metadata.get("labels"));
-        self.requirements.iter().all(|one| one.matches(labels.and_then(|labels| labels.get(&one.key)).and_then(Value::as_str)))
+        self.requirements
+            .iter()
+            .all(|one| one.matches(labels.and_then(|labels| labels.get(&one.key)).and_then(Value::as_str)))
     }
 }
 
@@ -334,7 +336,12 @@ fn value_set(tokens: &mut Tokens<'_>) -> Result<Vec<String>, String> {
         match tokens.next() {
             Some(Token::Comma) => {}
             Some(Token::Close) => return Ok(values),
-            other => return Err(format!("found '{}', expected: ',', or ')'", other.map(|one| one.to_string()).unwrap_or_default())),
+            other => {
+                return Err(format!(
+                    "found '{}', expected: ',', or ')'",
+                    other.map(|one| one.to_string()).unwrap_or_default()
+                ));
+            }
         }
     }
 }
@@ -358,7 +365,9 @@ fn checked_value(value: String) -> Result<String, String> {
     if is_label_word(&value) {
         return Ok(value);
     }
-    Err(format!("values[0][key]: Invalid value: {value:?}: a valid label must consist of alphanumeric characters, '-', '_' or '.'"))
+    Err(format!(
+        "values[0][key]: Invalid value: {value:?}: a valid label must consist of alphanumeric characters, '-', '_' or '.'"
+    ))
 }
 
 fn is_label_word(text: &str) -> bool {
@@ -383,19 +392,45 @@ mod tests {
     #[test]
     fn label_selectors_choose_as_kubernetes_does() {
         for selector in [
-            "", "app=web", "app==web", "app!=db", "gone!=x", "app in (db, web)", "tier notin (back)", "gone notin (x)", "app",
-            "!gone", "app=web,tier in (front),!gone", "n>4", "n<6", "empty=", "empty in ()", " app = web ",
+            "",
+            "app=web",
+            "app==web",
+            "app!=db",
+            "gone!=x",
+            "app in (db, web)",
+            "tier notin (back)",
+            "gone notin (x)",
+            "app",
+            "!gone",
+            "app=web,tier in (front),!gone",
+            "n>4",
+            "n<6",
+            "empty=",
+            "empty in ()",
+            " app = web ",
         ] {
             assert!(chooses(selector), "{selector}");
         }
-        for selector in ["app=db", "app!=web", "app in (db)", "app notin (web)", "!app", "gone", "n>5", "gone=", "app=web,tier=back"] {
+        for selector in [
+            "app=db",
+            "app!=web",
+            "app in (db)",
+            "app notin (web)",
+            "!app",
+            "gone",
+            "n>5",
+            "gone=",
+            "app=web,tier=back",
+        ] {
             assert!(!chooses(selector), "{selector}");
         }
     }
 
     #[test]
     fn malformed_label_selectors_are_refused() {
-        for selector in ["=", "a=b=c", "a in", "a in (b", "a b", ",", "a,", "a=b c", "!a=b", "-x=y", "a=-b", "a in b", "a/b/c"] {
+        for selector in
+            ["=", "a=b=c", "a in", "a in (b", "a b", ",", "a,", "a=b c", "!a=b", "-x=y", "a=-b", "a in b", "a/b/c"]
+        {
             assert!(LabelSelector::parse(selector).is_err(), "{selector}");
         }
     }

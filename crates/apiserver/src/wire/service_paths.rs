@@ -72,7 +72,9 @@ mod tests {
     #[test]
     fn readiness_depends_on_its_checks_and_liveness_does_not() {
         let plain = Query::default();
-        let status = |path: &str, ready: bool| health(path, &plain, &[("bootstrap", ready)]).map(|answer| answer.status().as_u16());
+        let status = |path: &str, ready: bool| {
+            health(path, &plain, &[("bootstrap", ready)]).map(|answer| answer.status().as_u16())
+        };
         assert_eq!(status("/readyz", true), Some(200));
         assert_eq!(status("/readyz", false), Some(500));
         assert_eq!(status("/readyz/bootstrap", false), Some(500));

@@ -9,7 +9,8 @@ use crate::support::{Fixture, get, json_of, send};
 async fn both_dialects_of_discovery_name_the_toy_kind() {
     let fixture = Fixture::start().await;
     let (_, resources) = get(fixture.router(), "/apis/toys.test/v1/").await;
-    let names = resources["resources"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect::<Vec<_>>();
+    let names =
+        resources["resources"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(names, ["widgets", "widgets/status", "widgets/scale"]);
     assert_eq!(get(fixture.router(), "/api/").await.1["versions"], json!(["v1"]));
     assert_eq!(get(fixture.router(), "/apis/none").await.0, 404);
@@ -19,9 +20,11 @@ async fn both_dialects_of_discovery_name_the_toy_kind() {
     assert_eq!(response.headers()["content-type"], media_type);
     let tag = response.headers()["etag"].to_str().unwrap().to_owned();
     let (_, groups) = json_of(response).await;
-    let toys = groups["items"].as_array().unwrap().iter().find(|group| group["metadata"]["name"] == "toys.test").unwrap();
+    let toys =
+        groups["items"].as_array().unwrap().iter().find(|group| group["metadata"]["name"] == "toys.test").unwrap();
     assert_eq!(toys["versions"][0]["resources"][0]["responseKind"]["kind"], "Widget");
-    let again = send(fixture.router(), "GET", "/apis", &[("accept", media_type), ("if-none-match", &tag)], Body::empty()).await;
+    let again =
+        send(fixture.router(), "GET", "/apis", &[("accept", media_type), ("if-none-match", &tag)], Body::empty()).await;
     assert_eq!(again.status(), 304);
 }
 
@@ -40,6 +43,8 @@ async fn openapi_documents_are_found_by_hash_and_declare_field_validation() {
     let outdated = send(fixture.router(), "GET", "/openapi/v3/apis/toys.test/v1?hash=00", &[], Body::empty()).await;
     assert_eq!((outdated.status().as_u16(), outdated.headers()["location"].to_str().unwrap()), (301, address.as_str()));
     assert_eq!(get(fixture.router(), "/openapi/v2").await.0, 404);
+    let protobuf = [("accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")];
+    assert_eq!(send(fixture.router(), "GET", "/openapi/v2?timeout=32s", &protobuf, Body::empty()).await.status(), 200);
 }
 
 #[tokio::test]
@@ -47,7 +52,11 @@ async fn the_server_says_what_it_is_and_how_it_feels() {
     let fixture = Fixture::start().await;
     assert!(get(fixture.router(), "/version").await.1["gitVersion"].as_str().unwrap().starts_with("v1.33."));
     for path in ["/healthz", "/livez", "/readyz", "/readyz/ping"] {
-        assert_eq!(send(fixture.server.router(), "GET", path, &[], Body::empty()).await.status(), 200, "{path} is open to all");
+        assert_eq!(
+            send(fixture.server.router(), "GET", path, &[], Body::empty()).await.status(),
+            200,
+            "{path} is open to all"
+        );
     }
     assert_eq!(send(fixture.server.router(), "GET", "/version", &[], Body::empty()).await.status(), 401);
 }

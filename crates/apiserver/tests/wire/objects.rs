@@ -24,7 +24,13 @@ async fn an_object_lives_from_create_to_delete() {
     let stale = widgets.replace("one", &PostParams::default(), &found).await.unwrap_err();
     assert!(matches!(stale, kube::Error::Api(status) if status.code == 409));
 
-    widgets.delete("one", &DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() }).await.unwrap();
+    widgets
+        .delete(
+            "one",
+            &DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() },
+        )
+        .await
+        .unwrap();
     let gone = widgets.get_opt("one").await.unwrap();
     assert!(gone.is_none());
 }
@@ -58,7 +64,8 @@ async fn a_table_has_columns_and_rows() {
     let fixture = Fixture::start().await;
     fixture.widgets().create(&PostParams::default(), &widget("one", "red")).await.unwrap();
     let accept = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")];
-    let (status, table) = json_of(send(fixture.router(), "GET", &format!("{WIDGETS}?limit=500"), &accept, Body::empty()).await).await;
+    let (status, table) =
+        json_of(send(fixture.router(), "GET", &format!("{WIDGETS}?limit=500"), &accept, Body::empty()).await).await;
     assert_eq!((status, &table["kind"]), (200, &json!("Table")));
     assert_eq!(table["columnDefinitions"][0]["name"], "Name");
     assert_eq!(table["rows"][0]["cells"][0], "one");
@@ -87,7 +94,10 @@ async fn bodies_without_a_type_and_in_yaml_are_read() {
 async fn an_unknown_field_is_refused_when_asked_strictly() {
     let fixture = Fixture::start().await;
     let body = json!({"apiVersion": "toys.test/v1", "kind": "Widget", "metadata": {"name": "x"}, "spec": {"foo": 1}});
-    let (status, refused) = json_of(send(fixture.router(), "POST", &format!("{WIDGETS}?fieldValidation=Strict"), &[], body.to_string()).await).await;
+    let (status, refused) = json_of(
+        send(fixture.router(), "POST", &format!("{WIDGETS}?fieldValidation=Strict"), &[], body.to_string()).await,
+    )
+    .await;
     assert_eq!(status, 400);
     assert!(refused["message"].as_str().unwrap().contains("unknown field \"spec.foo\""), "{refused}");
 }

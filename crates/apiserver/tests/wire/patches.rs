@@ -14,12 +14,17 @@ async fn json_merge_and_apply_patches_change_the_object() {
     let apply = json!({"apiVersion": "toys.test/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"color": "red", "size": 1}});
     let made = widgets.patch("one", &PatchParams::apply("tester"), &Patch::Apply(&apply)).await.unwrap();
     let again = widgets.patch("one", &PatchParams::apply("tester"), &Patch::Apply(&apply)).await.unwrap();
-    assert_eq!(made.metadata.resource_version, again.metadata.resource_version, "an apply that changes nothing writes nothing");
+    assert_eq!(
+        made.metadata.resource_version, again.metadata.resource_version,
+        "an apply that changes nothing writes nothing"
+    );
 
-    let merged = widgets.patch("one", &PatchParams::default(), &Patch::Merge(json!({"spec": {"size": null}}))).await.unwrap();
+    let merged =
+        widgets.patch("one", &PatchParams::default(), &Patch::Merge(json!({"spec": {"size": null}}))).await.unwrap();
     assert_eq!(merged.data["spec"], json!({"color": "red"}));
 
-    let operations = serde_json::from_value(json!([{"op": "replace", "path": "/spec/color", "value": "blue"}])).unwrap();
+    let operations =
+        serde_json::from_value(json!([{"op": "replace", "path": "/spec/color", "value": "blue"}])).unwrap();
     let patched = widgets.patch("one", &PatchParams::default(), &Patch::Json::<()>(operations)).await.unwrap();
     assert_eq!(patched.data["spec"]["color"], "blue");
 
@@ -53,7 +58,10 @@ async fn status_and_scale_are_apart() {
     let patched = widgets.patch_status("one", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     assert_eq!((&patched.data["status"]["size"], &patched.data["spec"]["color"]), (&json!(3), &json!("red")));
     assert_eq!(patched.metadata.generation, Some(1));
-    let scaled = widgets.patch_scale("one", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 5}}))).await.unwrap();
+    let scaled = widgets
+        .patch_scale("one", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 5}})))
+        .await
+        .unwrap();
     assert_eq!(scaled.spec.and_then(|spec| spec.replicas), Some(5));
     assert_eq!(widgets.get("one").await.unwrap().data["spec"]["size"], 5);
 }

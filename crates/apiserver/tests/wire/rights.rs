@@ -44,7 +44,11 @@ async fn a_role_opens_what_it_names_and_nothing_else() {
     assert_eq!(status["message"], refusal);
     assert_eq!(get(alice(), "/apis/toys.test/v1/widgets").await.0, 403);
     assert_eq!(get(alice(), "/apis/toys.test/v1/namespaces/default/widgets?watch=true").await.0, 403);
-    assert_eq!(get(alice(), "/apis/toys.test/v1/namespaces/default/gadgets/x").await.0, 403, "what is not there is hidden as well");
+    assert_eq!(
+        get(alice(), "/apis/toys.test/v1/namespaces/default/gadgets/x").await.0,
+        403,
+        "what is not there is hidden as well"
+    );
     assert_eq!(get(alice(), "/apis").await.0, 200, "everybody may discover");
 }
 
@@ -63,12 +67,16 @@ async fn reviews_answer_like_the_rules() {
         assert_eq!((code, &answer["status"]["allowed"]), (201, &json!(allowed)), "{verb}");
     }
     let rules = json!({"kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1", "spec": {"namespace": "default"}});
-    let (_, answer) = json_of(send(alice(), "POST", &format!("{REVIEWS}/selfsubjectrulesreviews"), &[], rules.to_string()).await).await;
+    let (_, answer) =
+        json_of(send(alice(), "POST", &format!("{REVIEWS}/selfsubjectrulesreviews"), &[], rules.to_string()).await)
+            .await;
     let rows = answer["status"]["resourceRules"].as_array().unwrap();
     assert!(rows.iter().any(|row| row["resources"] == json!(["widgets", "widgets/log"])));
     let who = json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"});
-    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-    let (_, answer) = json_of(send(alice(), "POST", path, &[], who.to_string()).await).await;
+    // kubectl 1.27 asks the beta.
+    let path = |version: &str| format!("/apis/authentication.k8s.io/{version}/selfsubjectreviews");
+    assert_eq!(send(alice(), "POST", &path("v1beta1"), &[], who.to_string()).await.status(), 201);
+    let (_, answer) = json_of(send(alice(), "POST", &path("v1"), &[], who.to_string()).await).await;
     assert_eq!(answer["status"]["userInfo"], json!({"username": "alice", "groups": ["staff", "system:authenticated"]}));
 }
 
@@ -76,7 +84,10 @@ async fn reviews_answer_like_the_rules() {
 async fn tokens_identify_and_impersonation_needs_a_right() {
     let mut options = Options::new(clock());
     let token = |token: &str, user| StaticToken { token_sha256: Sha256::digest(token).into(), user };
-    options.tokens = vec![token("root-token", UserInfo::new("root", ["system:masters"])), token("bob-token", UserInfo::new("bob", ["staff"]))];
+    options.tokens = vec![
+        token("root-token", UserInfo::new("root", ["system:masters"])),
+        token("bob-token", UserInfo::new("bob", ["staff"])),
+    ];
     let fixture = Fixture::with(options).await;
     let list = async |headers: &[(&str, &str)]| {
         send(fixture.server.router(), "GET", "/api/v1/namespaces", headers, Body::empty()).await.status().as_u16()
@@ -86,7 +97,15 @@ async fn tokens_identify_and_impersonation_needs_a_right() {
     assert_eq!(list(&[("authorization", "Bearer root-token")]).await, 200);
     assert_eq!(list(&[("authorization", "Bearer bob-token")]).await, 403);
     assert_eq!(list(&[("authorization", "Bearer root-token"), ("impersonate-user", "bob")]).await, 403);
-    assert_eq!(list(&[("authorization", "Bearer bob-token"), ("impersonate-user", "root"), ("impersonate-group", "system:masters")]).await, 403);
+    assert_eq!(
+        list(&[
+            ("authorization", "Bearer bob-token"),
+            ("impersonate-user", "root"),
+            ("impersonate-group", "system:masters")
+        ])
+        .await,
+        403
+    );
 }
 
 #[tokio::test]
@@ -107,4 +126,62 @@ async fn raw_handlers_pass_the_same_rules() {
     assert_eq!(get(alice(), "/extra/panics").await.0, 403);
     let (code, status) = get(fixture.router(), "/extra/panics").await;
     assert_eq!((code, &status["reason"]), (500, &json!("InternalError")), "a panic is an answer");
+}
+
+/// Lets alice write roles and bindings in the namespace `default`, and read widgets there.
+async fn grant_granting(fixture: &Fixture) {
+    grant_reading(fixture).await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "grant"},
+        // All verbs would be `escalate` and `bind` as well.
+        "rules": [{
+            "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"],
+            "verbs": ["get", "create", "update", "patch"],
+        }],
+    });
+    grant(fixture, &format!("{rbac}/roles"), role).await;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "grant"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "grant"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+    });
+    grant(fixture, &format!("{rbac}/rolebindings"), binding).await;
+}
+
+#[tokio::test]
+async fn nobody_gives_more_rights_than_they_have() {
+    let fixture = Fixture::start().await;
+    grant_granting(&fixture).await;
+    let alice = || fixture.server.in_process(UserInfo::new("alice", ["staff"]));
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let role = |name: &str, verbs: &[&str]| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name},
+            "rules": [{"apiGroups": ["toys.test"], "resources": ["widgets"], "verbs": verbs}],
+        })
+    };
+    let post = async |path: &str, body: Value| {
+        json_of(send(alice(), "POST", &format!("{rbac}/{path}"), &[], body.to_string()).await).await
+    };
+    assert_eq!(post("roles", role("mine", &["get"])).await.0, 201);
+    let (code, status) = post("roles", role("more", &["delete"])).await;
+    assert_eq!(code, 403);
+    assert!(status["message"].as_str().unwrap().contains("not currently held"), "{status}");
+
+    let grow = json!([{"op": "add", "path": "/rules/0/verbs/-", "value": "delete"}]).to_string();
+    let patch = [("content-type", "application/json-patch+json")];
+    let patched = send(alice(), "PATCH", &format!("{rbac}/roles/mine"), &patch, grow).await;
+    assert_eq!(patched.status(), 403, "no patch goes around it");
+
+    let binding = |kind: &str, name: &str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": format!("to-{name}")},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "bob"}],
+        })
+    };
+    assert_eq!(post("rolebindings", binding("Role", "read")).await.0, 201);
+    assert_eq!(post("rolebindings", binding("ClusterRole", "cluster-admin")).await.0, 403);
+    assert_eq!(post("rolebindings", binding("Role", "none")).await.0, 404);
 }

@@ -115,7 +115,13 @@ pub(crate) fn widget(name: &str, color: &str) -> DynamicObject {
 }
 
 /// Sends a request by hand.
-pub(crate) async fn send(router: Router, method: &str, uri: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Response<Body> {
+pub(crate) async fn send(
+    router: Router,
+    method: &str,
+    uri: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Response<Body> {
     let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -32,7 +32,8 @@ async fn the_admin_kubeconfig_works_and_the_end_is_orderly() {
         shutdown.cancel();
         watch.try_collect::<Vec<_>>().await.unwrap()
     };
-    let (served, events) = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(serving, using) }).await.unwrap();
+    let (served, events) =
+        tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(serving, using) }).await.unwrap();
     served.unwrap();
     assert!(!events.is_empty());
 }

@@ -77,7 +77,9 @@ async fn only_the_first_event_of_a_table_watch_names_the_columns() {
 #[tokio::test]
 async fn a_revision_that_is_gone_is_an_event_and_one_to_come_a_timeout() {
     let fixture = Fixture::start().await;
-    let uri = |version: &str| format!("/apis/toys.test/v1/namespaces/default/widgets?watch=1&timeoutSeconds=1&resourceVersion={version}");
+    let uri = |version: &str| {
+        format!("/apis/toys.test/v1/namespaces/default/widgets?watch=1&timeoutSeconds=1&resourceVersion={version}")
+    };
     let future = send(fixture.router(), "GET", &uri("99999999"), &[], Body::empty()).await;
     let text = future.into_body().collect().await.unwrap().to_bytes();
     let error: Value = serde_json::from_slice(text.split(|byte| *byte == b'\n').next().unwrap()).unwrap();

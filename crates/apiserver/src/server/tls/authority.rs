@@ -4,7 +4,8 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 use x509_parser::{extensions::GeneralName, pem::parse_x509_pem, prelude::X509Certificate};
 
@@ -31,15 +32,22 @@ pub(super) struct Authority {
 
 /// Reads the authority, or makes it.
 pub(super) fn ensure(directory: &Path, now: Timestamp) -> Result<Authority, TlsError> {
-    let pair = reuse_or_make(directory, "ca", now, |_| true, || {
-        let mut params = params(&[], now, AUTHORITY_LIFETIME)?;
-        params.distinguished_name.push(DnType::CommonName, SUBJECT);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-        let key = KeyPair::generate()?;
-        let certificate = params.self_signed(&key)?;
-        Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
-    })?;
+    let pair = reuse_or_make(
+        directory,
+        "ca",
+        now,
+        |_| true,
+        || {
+            let mut params = params(&[], now, AUTHORITY_LIFETIME)?;
+            params.distinguished_name.push(DnType::CommonName, SUBJECT);
+            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            params.key_usages =
+                vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+            let key = KeyPair::generate()?;
+            let certificate = params.self_signed(&key)?;
+            Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+        },
+    )?;
     Ok(Authority { pair })
 }
 
@@ -50,7 +58,9 @@ impl Authority {
 
     /// The server's certificate for these names.
     pub(super) fn server(&self, directory: &Path, names: &[String], now: Timestamp) -> Result<Pair, TlsError> {
-        let fits = |certificate: &X509Certificate<'_>| self.signed(certificate) && names.iter().all(|name| covers(certificate, name));
+        let fits = |certificate: &X509Certificate<'_>| {
+            self.signed(certificate) && names.iter().all(|name| covers(certificate, name))
+        };
         reuse_or_make(directory, "server", now, fits, || {
             let mut params = params(names, now, LIFETIME)?;
             params.distinguished_name.push(DnType::CommonName, "essaim-apiserver");
@@ -86,7 +96,9 @@ impl Authority {
         let Ok(own) = pem.parse_x509() else { return false };
         let key_id = |one: &X509Certificate<'_>| {
             one.iter_extensions().find_map(|extension| match extension.parsed_extension() {
-                x509_parser::extensions::ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+                x509_parser::extensions::ParsedExtension::AuthorityKeyIdentifier(id) => {
+                    id.key_identifier.as_ref().map(|id| id.0.to_vec())
+                }
                 _ => None,
             })
         };

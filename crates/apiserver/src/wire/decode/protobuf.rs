@@ -23,7 +23,9 @@ const MAGIC: &[u8] = b"k8s\0";
 
 /// Reads the envelope and the message in it.
 pub(super) fn document(bytes: &[u8]) -> Result<Document, ApiError> {
-    let body = bytes.strip_prefix(MAGIC).ok_or_else(|| ApiError::bad_request("the body lacks the prefix of Kubernetes protobuf"))?;
+    let body = bytes
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| ApiError::bad_request("the body lacks the prefix of Kubernetes protobuf"))?;
     let unknown = Unknown::decode(body).map_err(|error| refuse(&error))?;
     let meta = unknown.type_meta.unwrap_or_default();
     let (api_version, kind) = (meta.api_version.unwrap_or_default(), meta.kind.unwrap_or_default());
@@ -61,7 +63,9 @@ fn message(api_version: &str, kind: &str, raw: &[u8]) -> Result<Value, ApiError>
         _ => Err(ApiError::new(
             415,
             "UnsupportedMediaType",
-            format!("{kind} of {api_version} is not accepted as protobuf - accepted media types include: application/json"),
+            format!(
+                "{kind} of {api_version} is not accepted as protobuf - accepted media types include: application/json"
+            ),
         )),
     }
 }

@@ -62,7 +62,11 @@ fn patches_are_told_apart_by_media_type() {
     assert!(matches!(patch(&typed("application/apply-patch+yaml"), b"a: 1", false), Ok(Patch::Apply(_))));
     let error = patch(&typed("application/strategic-merge-patch+json"), b"{}", false).unwrap_err();
     assert_eq!(error.code, 415);
-    assert!(error.message.contains("application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"));
+    assert!(
+        error
+            .message
+            .contains("application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml")
+    );
     assert!(patch(&typed("application/strategic-merge-patch+json"), b"{}", true).is_ok());
     let long = format!("[{}]", vec![r#"{"op":"test","path":"/a","value":1}"#; 10_001].join(","));
     assert_eq!(patch(&typed("application/json-patch+json"), long.as_bytes(), false).unwrap_err().code, 413);
@@ -71,7 +75,8 @@ fn patches_are_told_apart_by_media_type() {
 #[test]
 fn delete_options_come_from_the_body_or_the_query() {
     let query = |text: &str| Query::parse(&format!("/x?{text}").parse().unwrap()).unwrap();
-    let body = br#"{"kind":"DeleteOptions","propagationPolicy":"Foreground","preconditions":{"uid":"u"},"dryRun":["All"]}"#;
+    let body =
+        br#"{"kind":"DeleteOptions","propagationPolicy":"Foreground","preconditions":{"uid":"u"},"dryRun":["All"]}"#;
     let options = delete_options(&HeaderMap::new(), body, &query("")).unwrap();
     assert_eq!((options.propagation_policy.as_deref(), options.uid.as_deref()), (Some("Foreground"), Some("u")));
     assert!(options.dry_run);
@@ -101,7 +106,8 @@ fn protobuf_bodies_become_the_same_json() {
         binary_data: [("bin".into(), b"\xff\x00".to_vec())].into(),
         ..ConfigMap::default()
     };
-    let document = object(&typed("application/vnd.kubernetes.protobuf"), &envelope("v1", "ConfigMap", &map.encode_to_vec()));
+    let document =
+        object(&typed("application/vnd.kubernetes.protobuf"), &envelope("v1", "ConfigMap", &map.encode_to_vec()));
     let expected = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"},
         "data": {"a": "b", "empty": ""}, "binaryData": {"bin": "/wA="},
@@ -117,7 +123,8 @@ fn protobuf_reviews_keep_empty_groups() {
         group: Some(String::new()),
         ..authorization::ResourceAttributes::default()
     };
-    let spec = authorization::SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+    let spec =
+        authorization::SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
     let review = authorization::SelfSubjectAccessReview { spec: Some(spec), ..Default::default() };
     let body = envelope("authorization.k8s.io/v1", "SelfSubjectAccessReview", &review.encode_to_vec());
     let value = object(&typed("application/vnd.kubernetes.protobuf"), &body).unwrap().value;

@@ -39,14 +39,14 @@ pub(super) fn resources(table: &Table, group: &str, version: &str) -> Option<Val
         rows.extend(subresources(resource));
     }
     let found = !rows.is_empty();
-    let body =
-        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": rows});
+    let body = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": rows});
     found.then_some(body)
 }
 
 /// The names of all groups but core, in order.
 pub(super) fn group_names(table: &Table) -> Vec<&str> {
-    let mut names = table.resources.iter().map(|one| one.group.as_str()).filter(|group| !group.is_empty()).collect::<Vec<_>>();
+    let mut names =
+        table.resources.iter().map(|one| one.group.as_str()).filter(|group| !group.is_empty()).collect::<Vec<_>>();
     names.dedup();
     names
 }
@@ -64,7 +64,8 @@ pub(super) fn versions<'a>(table: &'a Table, group: &str) -> Vec<&'a str> {
 
 fn group_body(table: &Table, name: &str) -> Value {
     let versions = versions(table, name);
-    let versions = versions.iter().map(|version| json!({"groupVersion": format!("{name}/{version}"), "version": version}));
+    let versions =
+        versions.iter().map(|version| json!({"groupVersion": format!("{name}/{version}"), "version": version}));
     let versions = versions.collect::<Vec<_>>();
     json!({"name": name, "versions": versions, "preferredVersion": versions.first()})
 }

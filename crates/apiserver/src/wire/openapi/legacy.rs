@@ -33,14 +33,16 @@ pub(super) fn document(table: &Table) -> Vec<u8> {
 fn path(resource: &Resource) -> Vec<u8> {
     let root = if resource.group.is_empty() { "api" } else { "apis" };
     let namespace = if resource.namespaced { "/namespaces/{namespace}" } else { "" };
-    let address = format!("/{root}/{}{namespace}/{}/{{name}}", api_version(&resource.group, &resource.version), resource.plural);
+    let address =
+        format!("/{root}/{}{namespace}/{}/{{name}}", api_version(&resource.group, &resource.version), resource.plural);
     [text(1, &address), field(2, &field(8, &operation(resource)))].concat()
 }
 
 /// `Operation`
 fn operation(resource: &Resource) -> Vec<u8> {
     let Resource { group, version, kind, .. } = resource;
-    let parameters = ["fieldManager", "fieldValidation", "dryRun"].map(|name| field(8, &query_parameter(name))).concat();
+    let parameters =
+        ["fieldManager", "fieldValidation", "dryRun"].map(|name| field(8, &query_parameter(name))).concat();
     let kind = text(2, &format!("group: {group:?}\nkind: {kind}\nversion: {version}\n"));
     let extension = [text(1, "x-kubernetes-group-version-kind"), field(2, &kind)].concat();
     [parameters, field(13, &extension)].concat()

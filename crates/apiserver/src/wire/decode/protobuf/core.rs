@@ -3,8 +3,8 @@
 use k8s_pb::api::{
     coordination::v1::{Lease, LeaseSpec},
     core::v1::{
-        ConfigMap, Event, EventSeries, EventSource, LocalObjectReference, Namespace, NamespaceSpec, ObjectReference, Secret,
-        ServiceAccount,
+        ConfigMap, Event, EventSeries, EventSource, LocalObjectReference, Namespace, NamespaceSpec, ObjectReference,
+        Secret, ServiceAccount,
     },
     events::v1 as events,
     rbac::v1::{AggregationRule, ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject},

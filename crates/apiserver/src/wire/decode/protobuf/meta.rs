@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_pb::apimachinery::pkg::apis::meta::v1::{
-    DeleteOptions, FieldsV1, LabelSelector, LabelSelectorRequirement, ManagedFieldsEntry, MicroTime, ObjectMeta, OwnerReference,
-    Preconditions, Time,
+    DeleteOptions, FieldsV1, LabelSelector, LabelSelectorRequirement, ManagedFieldsEntry, MicroTime, ObjectMeta,
+    OwnerReference, Preconditions, Time,
 };
 use serde_json::Value;
 

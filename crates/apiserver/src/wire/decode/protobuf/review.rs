@@ -1,7 +1,9 @@
 //! Messages that ask a question: reviews and requests for tokens.
 
 use k8s_pb::api::{
-    authentication::v1::{BoundObjectReference, SelfSubjectReview, TokenRequest, TokenRequestSpec, TokenReview, TokenReviewSpec},
+    authentication::v1::{
+        BoundObjectReference, SelfSubjectReview, TokenRequest, TokenRequestSpec, TokenReview, TokenReviewSpec,
+    },
     authorization::v1::{
         ExtraValue, LocalSubjectAccessReview, NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview,
         SelfSubjectAccessReviewSpec, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec, SubjectAccessReview,

@@ -37,7 +37,13 @@ async fn create_secret(
     let body = json!({ "Name": name, "Labels": labels, "Data": BASE64_STANDARD.encode(&content.0) });
     match docker.call(Call::post(Kind::Create, "/secrets/create", body)).await {
         Ok(_) => {
-            tracing::info!(namespace = owner.namespace, name = owner.name, uid = owner.uid, secret = name, "secret created");
+            tracing::info!(
+                namespace = owner.namespace,
+                name = owner.name,
+                uid = owner.uid,
+                secret = name,
+                "secret created"
+            );
             Ok(())
         }
         Err(failure) if failure.is_name_taken() => check_owner(docker, owner, "/secrets/", name, OPERATION).await,
@@ -50,26 +56,50 @@ async fn create_service(docker: &Docker, owner: &Owner, spec: &ServiceSpec) -> R
     let body = body(docker, spec, OPERATION).await?;
     match docker.call(Call::post(Kind::Create, "/services/create", body)).await {
         Ok(_) => {
-            tracing::info!(namespace = owner.namespace, name = owner.name, uid = owner.uid, service = spec.name, "service created");
+            tracing::info!(
+                namespace = owner.namespace,
+                name = owner.name,
+                uid = owner.uid,
+                service = spec.name,
+                "service created"
+            );
             Ok(())
         }
-        Err(failure) if failure.is_name_taken() => check_owner(docker, owner, "/services/", &spec.name, OPERATION).await,
+        Err(failure) if failure.is_name_taken() => {
+            check_owner(docker, owner, "/services/", &spec.name, OPERATION).await
+        }
         Err(failure) => Err(failure.into_error(OPERATION)),
     }
 }
 
-async fn update_service(docker: &Docker, owner: &Owner, id: &str, version: u64, spec: &ServiceSpec) -> Result<(), Error> {
+async fn update_service(
+    docker: &Docker,
+    owner: &Owner,
+    id: &str,
+    version: u64,
+    spec: &ServiceSpec,
+) -> Result<(), Error> {
     const OPERATION: &str = "update the service";
     let body = body(docker, spec, OPERATION).await?;
     let path = format!("/services/{}/update?version={version}", percent_encoded(id));
     match docker.call(Call::post(Kind::Update, path, body)).await {
         Ok(_) => {
-            tracing::info!(namespace = owner.namespace, name = owner.name, uid = owner.uid, service = spec.name, "service updated");
+            tracing::info!(
+                namespace = owner.namespace,
+                name = owner.name,
+                uid = owner.uid,
+                service = spec.name,
+                "service updated"
+            );
             Ok(())
         }
         Err(failure) if failure.is_out_of_sequence() => {
             let current = inspect(docker, "/services/", id).await.map_err(|failure| failure.into_error(OPERATION))?;
-            if current.is_some_and(|current| is_already(&current, spec)) { Ok(()) } else { Err(Error::Conflict { id: id.to_owned() }) }
+            if current.is_some_and(|current| is_already(&current, spec)) {
+                Ok(())
+            } else {
+                Err(Error::Conflict { id: id.to_owned() })
+            }
         }
         Err(failure) if failure.is_not_found() => Err(Error::Conflict { id: id.to_owned() }),
         Err(failure) => Err(failure.into_error(OPERATION)),
@@ -79,7 +109,13 @@ async fn update_service(docker: &Docker, owner: &Owner, id: &str, version: u64, 
 async fn remove_service(docker: &Docker, owner: &Owner, id: &str) -> Result<(), Error> {
     match docker.call(Call::delete(format!("/services/{}", percent_encoded(id)))).await {
         Ok(_) => {
-            tracing::info!(namespace = owner.namespace, name = owner.name, uid = owner.uid, service_id = id, "service removed");
+            tracing::info!(
+                namespace = owner.namespace,
+                name = owner.name,
+                uid = owner.uid,
+                service_id = id,
+                "service removed"
+            );
             Ok(())
         }
         Err(failure) if failure.is_not_found() => Ok(()),
@@ -90,7 +126,13 @@ async fn remove_service(docker: &Docker, owner: &Owner, id: &str) -> Result<(), 
 async fn remove_secret(docker: &Docker, owner: &Owner, id: &str) -> Result<(), Error> {
     match docker.call(Call::delete(format!("/secrets/{}", percent_encoded(id)))).await {
         Ok(_) => {
-            tracing::info!(namespace = owner.namespace, name = owner.name, uid = owner.uid, secret_id = id, "secret removed");
+            tracing::info!(
+                namespace = owner.namespace,
+                name = owner.name,
+                uid = owner.uid,
+                secret_id = id,
+                "secret removed"
+            );
             Ok(())
         }
         Err(failure) if failure.is_not_found() => Ok(()),
@@ -128,13 +170,20 @@ async fn secret_ids(docker: &Docker, spec: &ServiceSpec) -> Result<BTreeMap<Stri
 }
 
 /// Success if what bears the name already is the owner's.
-async fn check_owner(docker: &Docker, owner: &Owner, path: &str, name: &str, operation: &'static str) -> Result<(), Error> {
+async fn check_owner(
+    docker: &Docker,
+    owner: &Owner,
+    path: &str,
+    name: &str,
+    operation: &'static str,
+) -> Result<(), Error> {
     let found = inspect(docker, path, name).await.map_err(|failure| failure.into_error(operation))?;
     match found {
         Some(found) if owner_uid(&labels(&found.spec["Labels"])) == Some(&owner.uid) => Ok(()),
         Some(_) => Err(Error::NameTaken { name: name.to_owned() }),
         None => {
-            let gone = Failure::Answer { status: 409, message: "the name was in use a moment ago and is free now".to_owned() };
+            let gone =
+                Failure::Answer { status: 409, message: "the name was in use a moment ago and is free now".to_owned() };
             Err(Error::Unreachable { operation, source: Box::new(gone) })
         }
     }

@@ -46,8 +46,28 @@ pub struct CallCounts {
 impl CallCounts {
     /// All of them.
     pub fn total(&self) -> u64 {
-        let CallCounts { version, list_services, list_tasks, list_nodes, list_secrets, list_networks, inspect, create, update, remove } = *self;
-        version + list_services + list_tasks + list_nodes + list_secrets + list_networks + inspect + create + update + remove
+        let CallCounts {
+            version,
+            list_services,
+            list_tasks,
+            list_nodes,
+            list_secrets,
+            list_networks,
+            inspect,
+            create,
+            update,
+            remove,
+        } = *self;
+        version
+            + list_services
+            + list_tasks
+            + list_nodes
+            + list_secrets
+            + list_networks
+            + inspect
+            + create
+            + update
+            + remove
     }
 }
 
@@ -63,8 +83,30 @@ impl Calls {
     }
 
     pub(crate) fn read(&self) -> CallCounts {
-        let [version, list_services, list_tasks, list_nodes, list_secrets, list_networks, inspect, create, update, remove] =
-            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|index: usize| self.0.get(index).map_or(0, |counter| counter.load(Ordering::Relaxed)));
-        CallCounts { version, list_services, list_tasks, list_nodes, list_secrets, list_networks, inspect, create, update, remove }
+        let [
+            version,
+            list_services,
+            list_tasks,
+            list_nodes,
+            list_secrets,
+            list_networks,
+            inspect,
+            create,
+            update,
+            remove,
+        ] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+            .map(|index: usize| self.0.get(index).map_or(0, |counter| counter.load(Ordering::Relaxed)));
+        CallCounts {
+            version,
+            list_services,
+            list_tasks,
+            list_nodes,
+            list_secrets,
+            list_networks,
+            inspect,
+            create,
+            update,
+            remove,
+        }
     }
 }

@@ -132,9 +132,15 @@ impl Docker {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
-        let answer = self.http.request(request).await.map_err(|error| Failure::silence("sending the request", error))?;
+        let answer =
+            self.http.request(request).await.map_err(|error| Failure::silence("sending the request", error))?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| Failure::silence("reading the answer", error))?.to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| Failure::silence("reading the answer", error))?
+            .to_bytes();
         if status.is_success() {
             return Ok(body);
         }
@@ -149,10 +155,14 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(answer: &[u8]) -> Result<T,
 
 fn negotiate(engine: &Version) -> Result<ApiVersion, Failure> {
     let refused = |message: String| Failure::Answer { status: 400, message };
-    let newest = ApiVersion::parse(&engine.api_version)
-        .ok_or_else(|| refused(format!("the engine calls its API version {:?}, which is no version", engine.api_version)))?;
+    let newest = ApiVersion::parse(&engine.api_version).ok_or_else(|| {
+        refused(format!("the engine calls its API version {:?}, which is no version", engine.api_version))
+    })?;
     if newest < ApiVersion::OLDEST {
-        return Err(refused(format!("the engine speaks API {}; essaim needs 1.41 (Engine 20.10) or newer", engine.api_version)));
+        return Err(refused(format!(
+            "the engine speaks API {}; essaim needs 1.41 (Engine 20.10) or newer",
+            engine.api_version
+        )));
     }
     let oldest = ApiVersion::parse(&engine.min_api_version).unwrap_or(ApiVersion::OLDEST);
     Ok(newest.min(ApiVersion::NEWEST).max(oldest))
@@ -188,9 +198,12 @@ mod tests {
 
     #[test]
     fn both_sides_speak_the_newest_version_that_both_know() {
-        for (newest, oldest, expected) in
-            [("1.41", "1.12", ApiVersion(1, 41)), ("1.44", "1.24", ApiVersion(1, 44)), ("1.52", "1.44", ApiVersion(1, 47)), ("1.60", "1.50", ApiVersion(1, 50))]
-        {
+        for (newest, oldest, expected) in [
+            ("1.41", "1.12", ApiVersion(1, 41)),
+            ("1.44", "1.24", ApiVersion(1, 44)),
+            ("1.52", "1.44", ApiVersion(1, 47)),
+            ("1.60", "1.50", ApiVersion(1, 50)),
+        ] {
             assert_eq!(negotiated(newest, oldest).unwrap(), expected, "{newest}");
         }
     }

@@ -85,7 +85,9 @@ impl Failure {
     /// The error for the caller.
     pub(crate) fn into_error(self, operation: &'static str) -> Error {
         match self {
-            Failure::Answer { ref message, .. } if self.is_final() => Error::Refused { operation, message: message.clone() },
+            Failure::Answer { ref message, .. } if self.is_final() => {
+                Error::Refused { operation, message: message.clone() }
+            }
             other => Error::Unreachable { operation, source: Box::new(other) },
         }
     }
@@ -104,7 +106,9 @@ impl LookFailure {
     pub(crate) fn error(&self) -> Error {
         let operation = self.operation;
         match &*self.failure {
-            Failure::Answer { message, .. } if self.failure.is_final() => Error::Refused { operation, message: message.clone() },
+            Failure::Answer { message, .. } if self.failure.is_final() => {
+                Error::Refused { operation, message: message.clone() }
+            }
             _ => Error::Unreachable { operation, source: Box::new(Arc::clone(&self.failure)) },
         }
     }
@@ -139,17 +143,25 @@ mod tests {
 
     #[test]
     fn the_managers_sentence_is_freed_of_its_wrapping() {
-        let error = answer(400, "rpc error: code = InvalidArgument desc = name must be 63 characters or fewer").into_error("create the service");
+        let error = answer(400, "rpc error: code = InvalidArgument desc = name must be 63 characters or fewer")
+            .into_error("create the service");
         assert_eq!(error.to_string(), "the Swarm refused to create the service: name must be 63 characters or fewer");
     }
 
     #[test]
     fn a_busy_or_headless_manager_is_unreachable_and_a_missing_network_is_refused() {
-        let headless = answer(500, "rpc error: code = Unknown desc = The swarm does not have a leader.").into_error("list services");
+        let headless = answer(500, "rpc error: code = Unknown desc = The swarm does not have a leader.")
+            .into_error("list services");
         assert!(matches!(headless, Error::Unreachable { .. }));
-        assert!(matches!(answer(503, "This node is not a swarm manager.").into_error("list services"), Error::Unreachable { .. }));
+        assert!(matches!(
+            answer(503, "This node is not a swarm manager.").into_error("list services"),
+            Error::Unreachable { .. }
+        ));
         assert!(matches!(answer(429, "slow down").into_error("list services"), Error::Unreachable { .. }));
-        assert!(matches!(answer(500, "network essaim not found").into_error("create the service"), Error::Refused { .. }));
+        assert!(matches!(
+            answer(500, "network essaim not found").into_error("create the service"),
+            Error::Refused { .. }
+        ));
     }
 
     #[test]
@@ -159,7 +171,10 @@ mod tests {
 
     #[test]
     fn the_log_line_names_every_cause() {
-        let failure = LookFailure { operation: "list nodes", failure: Arc::new(Failure::silence("connecting", std::io::Error::other("refused"))) };
+        let failure = LookFailure {
+            operation: "list nodes",
+            failure: Arc::new(Failure::silence("connecting", std::io::Error::other("refused"))),
+        };
         assert_eq!(failure.chain(), "cannot list nodes: no answer: connecting: refused");
     }
 }

@@ -17,7 +17,11 @@ const ABSENT: &str = "absent";
 const UNORDERED: [&str; 6] = ["Env", "Groups", "Mounts", "Secrets", "Constraints", "Networks"];
 
 /// The differences between what Docker holds and what would be sent for `spec`, by their path in Docker's API.
-pub(crate) fn settings(raw: &Value, spec: &ServiceSpec, networks: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(crate) fn settings(
+    raw: &Value,
+    spec: &ServiceSpec,
+    networks: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let expected = to_swarm(spec, &BTreeMap::new(), ApiVersion::OLDEST);
     let mut paths = BTreeSet::new();
     compare(&[], &canonical(raw, networks), &canonical(&expected, networks), &mut paths);
@@ -44,8 +48,13 @@ fn compare(path: &[String], actual: &Value, expected: &Value, found: &mut BTreeS
     };
     let keys: BTreeSet<&String> = actual_members.keys().chain(expected_members.keys()).collect();
     for key in keys {
-        let path = [path, &[key.clone()]].concat();
-        compare(&path, actual_members.get(key).unwrap_or(&Value::Null), expected_members.get(key).unwrap_or(&Value::Null), found);
+        let path = [path, std::slice::from_ref(key)].concat();
+        compare(
+            &path,
+            actual_members.get(key).unwrap_or(&Value::Null),
+            expected_members.get(key).unwrap_or(&Value::Null),
+            found,
+        );
     }
 }
 

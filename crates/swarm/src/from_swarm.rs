@@ -30,7 +30,9 @@ pub(crate) fn from_swarm(raw: &Value, networks: &BTreeMap<String, String>) -> Se
         constraints: sorted(texts(&raw["TaskTemplate"]["Placement"]["Constraints"])),
         memory_bytes: positive(&resources["Limits"]["MemoryBytes"]),
         nano_cpus: positive(&resources["Limits"]["NanoCPUs"]),
-        networks: sorted(items(&raw["TaskTemplate"]["Networks"]).iter().map(|network| network_name(network, networks)).collect()),
+        networks: sorted(
+            items(&raw["TaskTemplate"]["Networks"]).iter().map(|network| network_name(network, networks)).collect(),
+        ),
         host_port: items(&raw["EndpointSpec"]["Ports"]).iter().find_map(host_port),
         force_update: raw["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or_default(),
         foreign: BTreeMap::new(),

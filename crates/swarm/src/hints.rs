@@ -165,7 +165,7 @@ impl Last {
 /// and never so often that looking takes more than a fifth of the time.
 fn next_in(pace: Pace, unsettled: bool, quiet: Duration, took: Duration) -> Duration {
     let just_moved = quiet < pace.unsettled * 5;
-    let wished = if unsettled || just_moved { (quiet / 8).clamp(pace.unsettled, pace.settled) } else { pace.settled };
+    let wished = if unsettled || just_moved { (quiet / 8).max(pace.unsettled).min(pace.settled) } else { pace.settled };
     wished.max(took * 4)
 }
 

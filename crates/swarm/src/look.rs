@@ -54,7 +54,12 @@ impl Looker {
         reading.await.map_err(|error| failed("read the lists", Failure::silence("reading the lists", error)))
     }
 
-    async fn list<T: DeserializeOwned>(&self, operation: &'static str, kind: Kind, path: String) -> Result<Vec<T>, LookFailure> {
+    async fn list<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        kind: Kind,
+        path: String,
+    ) -> Result<Vec<T>, LookFailure> {
         let answer = self.docker.call(Call::get(kind, path)).await.map_err(|failure| failed(operation, failure))?;
         // Docker writes `null` for an empty list in some versions.
         Ok(decode::<Option<Vec<T>>>(&answer).map_err(|failure| failed(operation, failure))?.unwrap_or_default())

@@ -6,7 +6,9 @@ use std::{
 };
 
 use essaim_api::names::label;
-use essaim_backend::swarm::{Changed, Node, Observed, Owner, Secret, Service, ServiceSpec, Task, TaskState, UpdateStatus};
+use essaim_backend::swarm::{
+    Changed, Node, Observed, Owner, Secret, Service, ServiceSpec, Task, TaskState, UpdateStatus,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -90,8 +92,11 @@ impl Picture {
     /// Puts the answers together. Services that are as in `previous` are not read again.
     pub(crate) fn new(answers: Answers, networks: &BTreeMap<String, String>, previous: Option<&Picture>) -> Self {
         let Answers { taken_at, services, tasks, nodes: raw_nodes, secrets } = answers;
-        let known: HashMap<(&str, u64), &ServiceSpec> =
-            previous.iter().flat_map(|picture| &picture.services).map(|service| ((service.id.as_str(), service.version), &service.spec)).collect();
+        let known: HashMap<(&str, u64), &ServiceSpec> = previous
+            .iter()
+            .flat_map(|picture| &picture.services)
+            .map(|service| ((service.id.as_str(), service.version), &service.spec))
+            .collect();
         let mut tasks_of = HashMap::<String, Vec<RawTask>>::new();
         for raw in tasks {
             tasks_of.entry(raw.service_id.clone()).or_default().push(raw);
@@ -99,8 +104,12 @@ impl Picture {
         let mut services: Vec<Arc<Service>> = services
             .into_iter()
             .map(|RawService { id, version: RawVersion { index: version }, spec, update_status }| {
-                let spec = known.get(&(id.as_str(), version)).map_or_else(|| from_swarm(&spec, networks), |spec| (*spec).clone());
-                let update = update_status.filter(|update| !update.state.is_empty()).map(|RawUpdate { state, message }| UpdateStatus { state, message });
+                let spec = known
+                    .get(&(id.as_str(), version))
+                    .map_or_else(|| from_swarm(&spec, networks), |spec| (*spec).clone());
+                let update = update_status
+                    .filter(|update| !update.state.is_empty())
+                    .map(|RawUpdate { state, message }| UpdateStatus { state, message });
                 let mut tasks: Vec<Task> = tasks_of.remove(&id).into_iter().flatten().map(task).collect();
                 newest_first(&mut tasks);
                 Arc::new(Service { id, version, spec, update, tasks })
@@ -134,7 +143,8 @@ impl Picture {
     /// Whether a container of ours is on its way up or down, so that a picture of a moment later will differ.
     pub(crate) fn is_unsettled(&self) -> bool {
         let shares = self.by_owner.values();
-        let mut tasks = shares.flat_map(|share| share.services.iter().flat_map(|service| &service.tasks).chain(&share.leftover));
+        let mut tasks =
+            shares.flat_map(|share| share.services.iter().flat_map(|service| &service.tasks).chain(&share.leftover));
         tasks.any(|task| task.state.may_run() && !(task.wanted && task.state == TaskState::Running))
     }
 
@@ -158,7 +168,11 @@ fn belongs_to(service: &Service, uid: &str) -> bool {
     owner_uid(&service.spec.labels).is_some_and(|owner| owner == uid)
 }
 
-fn shares(services: &[Arc<Service>], leftover: impl Iterator<Item = RawTask>, secrets: Vec<RawSecret>) -> HashMap<String, Share> {
+fn shares(
+    services: &[Arc<Service>],
+    leftover: impl Iterator<Item = RawTask>,
+    secrets: Vec<RawSecret>,
+) -> HashMap<String, Share> {
     let mut shares = HashMap::<String, Share>::new();
     for service in services {
         if let Some(uid) = owner_uid(&service.spec.labels) {

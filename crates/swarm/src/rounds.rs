@@ -79,11 +79,14 @@ impl Rounds {
         let not_before = |age: Duration| now.checked_sub(age);
         let (oldest_picture, oldest_failure) = (not_before(max_age), not_before(max_age.min(FAILURE_AGE)));
         let after = uid.and_then(|uid| self.state().applied.get(uid).copied()).unwrap_or_default();
-        let fits = |begun: &Begun, oldest: Option<Instant>| begun.stamp > after && oldest.is_none_or(|oldest| begun.at >= oldest);
+        let fits = |begun: &Begun, oldest: Option<Instant>| {
+            begun.stamp > after && oldest.is_none_or(|oldest| begun.at >= oldest)
+        };
         let mut done = self.done.subscribe();
         loop {
             let last = done.borrow_and_update().clone();
-            let last = last.filter(|round| fits(&round.begun, if round.result.is_ok() { oldest_picture } else { oldest_failure }));
+            let last = last
+                .filter(|round| fits(&round.begun, if round.result.is_ok() { oldest_picture } else { oldest_failure }));
             if last.is_some() {
                 return last;
             }

@@ -183,18 +183,26 @@ mod tests {
         }));
         assert_eq!((failed.exit_code, failed.wanted), (Some(137), false));
         assert_eq!(failed.error.as_deref(), Some("task: non-zero exit (137)"));
-        let rejected = read(serde_json::json!({ "Status": { "State": "rejected", "ContainerStatus": { "ExitCode": 0 } }, "DesiredState": "shutdown" }));
+        let rejected = read(
+            serde_json::json!({ "Status": { "State": "rejected", "ContainerStatus": { "ExitCode": 0 } }, "DesiredState": "shutdown" }),
+        );
         assert_eq!(rejected.exit_code, None);
     }
 
     #[test]
     fn a_state_of_a_future_engine_may_still_run() {
-        assert!(read(serde_json::json!({ "Status": { "State": "hibernating" }, "DesiredState": "running" })).state.may_run());
+        assert!(
+            read(serde_json::json!({ "Status": { "State": "hibernating" }, "DesiredState": "running" }))
+                .state
+                .may_run()
+        );
     }
 
     #[test]
     fn the_newest_task_counts() {
-        let at = |id: &str, created: &str| read(serde_json::json!({ "ID": id, "CreatedAt": created, "DesiredState": "running" }));
+        let at = |id: &str, created: &str| {
+            read(serde_json::json!({ "ID": id, "CreatedAt": created, "DesiredState": "running" }))
+        };
         let mut tasks = [at("old", "2026-01-01T00:00:00Z"), at("new", "2026-01-01T00:00:01Z")];
         newest_first(&mut tasks);
         assert_eq!(tasks.map(|task| task.id), ["new", "old"]);

@@ -15,7 +15,9 @@ pub enum BadUrl {
         url: String,
     },
     /// A form that Docker's own tools take and essaim does not.
-    #[error("{url:?}: essaim does not speak {scheme} to a Swarm manager; use unix:///path on the manager, or tcp://host:port")]
+    #[error(
+        "{url:?}: essaim does not speak {scheme} to a Swarm manager; use unix:///path on the manager, or tcp://host:port"
+    )]
     Unsupported {
         /// What was given.
         url: String,
@@ -64,7 +66,9 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused_by_name() {
-        for url in ["", "manager", "unix://relative", "tcp://manager", "tcp://:2375", "tcp://a:b", "tcp://a:1/x", "ftp://a:1"] {
+        for url in
+            ["", "manager", "unix://relative", "tcp://manager", "tcp://:2375", "tcp://a:b", "tcp://a:1/x", "ftp://a:1"]
+        {
             assert!(matches!(Url::parse(url), Err(BadUrl::UnknownForm { .. })), "{url}");
         }
         let refused = Url::parse("ssh://manager").unwrap_err().to_string();

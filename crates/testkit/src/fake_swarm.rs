@@ -78,7 +78,12 @@ pub struct FakeNode {
 impl FakeNode {
     /// A machine of 8 GiB and 8 processors, without labels.
     pub fn new(hostname: &str) -> Self {
-        FakeNode { hostname: hostname.to_owned(), labels: BTreeMap::new(), memory_bytes: 8 << 30, nano_cpus: 8_000_000_000 }
+        FakeNode {
+            hostname: hostname.to_owned(),
+            labels: BTreeMap::new(),
+            memory_bytes: 8 << 30,
+            nano_cpus: 8_000_000_000,
+        }
     }
 
     /// The same with one more label.

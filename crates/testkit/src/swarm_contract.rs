@@ -1,6 +1,7 @@
 //! The contract of [`essaim_backend::swarm::Swarm`], as a suite that every implementation passes on every Swarm.
 //!
 //! It makes services and secrets whose names begin with [`Site::prefix`], and removes them again.
+#![expect(clippy::panic, clippy::expect_used, reason = "a suite tells a broken contract by panicking, as a test does")]
 
 mod hand_edits;
 mod life;
@@ -9,13 +10,16 @@ mod refusals;
 use std::{collections::BTreeMap, time::Duration};
 
 use essaim_api::names::label;
-use essaim_backend::swarm::{Action, HostPort, Mount, Observed, Owner, Propagation, SecretContent, SecretFile, Service, ServiceSpec, Swarm, Task, TaskState};
+use essaim_backend::swarm::{
+    Action, HostPort, Mount, Observed, Owner, Propagation, SecretContent, SecretFile, Service, ServiceSpec, Swarm,
+    Task, TaskState,
+};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::Instant;
 
 /// Longest wait for anything; a machine under load takes seconds to start a container.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What the Swarm under test offers.
 pub struct Site<'a> {
@@ -62,7 +66,8 @@ struct Case<'a, S> {
 
 impl<'a, S: Swarm> Case<'a, S> {
     fn new(swarm: &'a S, site: &Site<'a>, name: &str) -> Self {
-        let owner = Owner { uid: format!("{}-uid-{name}", site.prefix), namespace: "alice".to_owned(), name: name.to_owned() };
+        let owner =
+            Owner { uid: format!("{}-uid-{name}", site.prefix), namespace: "alice".to_owned(), name: name.to_owned() };
         Case { swarm, owner, prefix: site.prefix }
     }
 
@@ -72,7 +77,10 @@ impl<'a, S: Swarm> Case<'a, S> {
     }
 
     async fn apply(&self, action: Action) {
-        self.swarm.apply(&self.owner, &action).await.unwrap_or_else(|error| panic!("{action:?}: {error}: {:?}", std::error::Error::source(&error)));
+        self.swarm
+            .apply(&self.owner, &action)
+            .await
+            .unwrap_or_else(|error| panic!("{action:?}: {error}: {:?}", std::error::Error::source(&error)));
     }
 
     async fn refusal(&self, action: Action) -> essaim_backend::swarm::Error {
@@ -84,7 +92,7 @@ impl<'a, S: Swarm> Case<'a, S> {
 
     async fn look(&self) -> Observed {
         // Old pictures would do: seeing the own writes is the contract, not ours to ask for.
-        self.swarm.observe(&self.owner, Duration::from_secs(60)).await.unwrap_or_else(|error| panic!("observe: {error}"))
+        self.swarm.observe(&self.owner, Duration::from_mins(1)).await.unwrap_or_else(|error| panic!("observe: {error}"))
     }
 
     /// The owner's one service.
@@ -98,7 +106,11 @@ impl<'a, S: Swarm> Case<'a, S> {
     async fn eventually<T>(&self, what: &str, found: impl Fn(&Observed) -> Option<T>) -> T {
         let start = Instant::now();
         loop {
-            let observed = self.swarm.observe(&self.owner, Duration::from_millis(50)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let observed = self
+                .swarm
+                .observe(&self.owner, Duration::from_millis(50))
+                .await
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
             if let Some(found) = found(&observed) {
                 return found;
             }
@@ -133,7 +145,11 @@ impl<'a, S: Swarm> Case<'a, S> {
     }
 
     fn create_secret(&self, name: &str) -> Action {
-        Action::CreateSecret { name: name.to_owned(), labels: self.labels(), content: SecretContent(b"s3cret".to_vec()) }
+        Action::CreateSecret {
+            name: name.to_owned(),
+            labels: self.labels(),
+            content: SecretContent(b"s3cret".to_vec()),
+        }
     }
 
     /// A service that listens on port 8888 and needs nothing.
@@ -164,14 +180,27 @@ impl<'a, S: Swarm> Case<'a, S> {
 
     /// A service that uses everything a specification can say.
     fn full(&self, site: &Site<'_>, secret: &str) -> ServiceSpec {
-        let mount = |target: &str, read_only, propagation| Mount { target: target.to_owned(), source: site.directory.to_owned(), read_only, propagation };
+        let mount = |target: &str, read_only, propagation| Mount {
+            target: target.to_owned(),
+            source: site.directory.to_owned(),
+            read_only,
+            propagation,
+        };
         ServiceSpec {
-            env: [("HOME", "/data"), ("EMPTY", ""), ("EQUALS", "a=b=c"), ("WORDS", "é \"quoted\"")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            env: [("HOME", "/data"), ("EMPTY", ""), ("EQUALS", "a=b=c"), ("WORDS", "é \"quoted\"")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
             hostname: "full-host".to_owned(),
             groups: vec!["5200".to_owned(), "5300".to_owned()],
             working_dir: "/data".to_owned(),
             mounts: vec![mount("/cvmfs", true, Propagation::Rslave), mount("/data", false, Propagation::Rprivate)],
-            secrets: vec![SecretFile { file: "token".to_owned(), secret: secret.to_owned(), uid: 5001, gid: 5100, mode: 0o400 }],
+            secrets: vec![SecretFile {
+                file: "token".to_owned(),
+                secret: secret.to_owned(),
+                uid: 5001,
+                gid: 5100,
+                mode: 0o400,
+            }],
             constraints: vec!["node.hostname!=nonesuch".to_owned(), "node.labels.nonesuch!=x".to_owned()],
             memory_bytes: Some(64 << 20),
             nano_cpus: Some(500_000_000),

@@ -32,7 +32,9 @@ impl Http {
         let builder = Client::builder(TokioExecutor::new());
         match url {
             // The host name is only what stands in the `Host` header.
-            Url::Unix(path) => (Http::Unix(builder.build(UnixConnector(Arc::from(path.as_path())))), "http://docker".to_owned()),
+            Url::Unix(path) => {
+                (Http::Unix(builder.build(UnixConnector(Arc::from(path.as_path())))), "http://docker".to_owned())
+            }
             Url::Tcp(authority) => {
                 let mut connector = HttpConnector::new();
                 connector.set_nodelay(true);

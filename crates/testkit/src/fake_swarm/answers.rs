@@ -49,56 +49,56 @@ fn route(world: &mut World, asked: &Asked) -> Result<Answer, Refusal> {
         _ => &segments,
     };
     let filters = Filters::parse(query);
-    let mut count = |kind: &str| *world.requests.entry(kind.to_owned()).or_default() += 1;
-    match (asked.method.as_str(), segments) {
-        ("GET", ["version"]) => {
-            count("version");
-            ok(json!({ "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64" }))
-        }
+    *world.requests.entry(kind(&asked.method, segments).to_owned()).or_default() += 1;
+    Ok(match (asked.method.as_str(), segments) {
+        ("GET", ["version"]) => ok(
+            json!({ "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64" }),
+        ),
         ("GET" | "HEAD", ["_ping"]) => ok(json!("OK")),
-        ("GET", ["info"]) => ok(json!({ "Name": "fake", "Swarm": { "LocalNodeState": "active", "ControlAvailable": true } })),
-        ("GET", ["services"]) => {
-            count("list services");
-            ok(world.services.iter().filter(|(id, service)| filters.fit(id, &service.spec["Name"], &service.spec["Labels"])).map(|(id, service)| service_json(world, id, service)).collect())
+        ("GET", ["info"]) => {
+            ok(json!({ "Name": "fake", "Swarm": { "LocalNodeState": "active", "ControlAvailable": true } }))
         }
-        ("GET", ["tasks"]) => {
-            count("list tasks");
-            ok(world.tasks.iter().filter(|task| filters.fit_task(world, task)).map(|task| task_json(world, task)).collect())
-        }
-        ("GET", ["nodes"]) => {
-            count("list nodes");
-            ok(world.nodes.iter().map(|place| node_json(world, place)).collect())
-        }
-        ("GET", ["secrets"]) => {
-            count("list secrets");
-            ok(world.secrets.iter().filter(|(id, secret)| filters.fit(id, &json!(secret.name), &secret.labels)).map(|(id, secret)| secret_json(world, id, secret)).collect())
-        }
-        ("GET", ["networks"]) => {
-            count("list networks");
-            ok(world.networks.iter().map(|(id, name)| json!({ "Id": id, "Name": name, "Scope": "swarm", "Driver": "overlay" })).collect())
-        }
+        ("GET", ["services"]) => ok(world
+            .services
+            .iter()
+            .filter(|(id, service)| filters.fit(id, &service.spec["Name"], &service.spec["Labels"]))
+            .map(|(id, service)| service_json(world, id, service))
+            .collect()),
+        ("GET", ["tasks"]) => ok(world
+            .tasks
+            .iter()
+            .filter(|task| filters.fit_task(world, task))
+            .map(|task| task_json(world, task))
+            .collect()),
+        ("GET", ["nodes"]) => ok(world.nodes.iter().map(|place| node_json(world, place)).collect()),
+        ("GET", ["secrets"]) => ok(world
+            .secrets
+            .iter()
+            .filter(|(id, secret)| filters.fit(id, &json!(secret.name), &secret.labels))
+            .map(|(id, secret)| secret_json(world, id, secret))
+            .collect()),
+        ("GET", ["networks"]) => ok(world
+            .networks
+            .iter()
+            .map(|(id, name)| json!({ "Id": id, "Name": name, "Scope": "swarm", "Driver": "overlay" }))
+            .collect()),
         ("POST", ["services", "create"]) => {
-            count("create service");
-            Ok(Answer { status: StatusCode::CREATED, body: json!({ "ID": world.create_service(body(asked)?)? }) })
+            Answer { status: StatusCode::CREATED, body: json!({ "ID": world.create_service(body(asked)?)? }) }
         }
         ("POST", ["secrets", "create"]) => {
-            count("create secret");
-            Ok(Answer { status: StatusCode::CREATED, body: json!({ "ID": world.create_secret(&body(asked)?)? }) })
+            Answer { status: StatusCode::CREATED, body: json!({ "ID": world.create_secret(&body(asked)?)? }) }
         }
         ("GET", ["services", name]) => {
-            count("inspect service");
             let id = world.service_id(name).ok_or_else(|| not_found("service", name))?;
             let service = world.services.get(&id).ok_or_else(|| not_found("service", name))?;
             ok(service_json(world, &id, service))
         }
         ("GET", ["secrets", name]) => {
-            count("inspect secret");
             let found = world.secrets.iter().find(|(id, secret)| id == name || secret.name == *name);
             let (id, secret) = found.ok_or_else(|| not_found("secret", name))?;
             ok(secret_json(world, id, secret))
         }
         ("POST", ["services", name, "update"]) => {
-            count("update service");
             let id = world.service_id(name).ok_or_else(|| not_found("service", name))?;
             let version = parameter(query, "version").and_then(|version| version.parse().ok());
             let version = version.ok_or_else(|| Refusal::new(400, "invalid service version"))?;
@@ -106,23 +106,40 @@ fn route(world: &mut World, asked: &Asked) -> Result<Answer, Refusal> {
             ok(json!({ "Warnings": null }))
         }
         ("DELETE", ["services", name]) => {
-            count("remove service");
-            if world.remove_service(name) { ok(Value::Null) } else { Err(not_found("service", name)) }
+            world.remove_service(name).then(|| ok(Value::Null)).ok_or_else(|| not_found("service", name))?
         }
         ("DELETE", ["secrets", id]) => {
-            count("remove secret");
             world.remove_secret(id)?;
-            Ok(Answer { status: StatusCode::NO_CONTENT, body: Value::Null })
+            Answer { status: StatusCode::NO_CONTENT, body: Value::Null }
         }
         _ => {
-            count("unknown");
-            Err(Refusal::new(404, "page not found"))
+            return Err(Refusal::new(404, "page not found"));
         }
+    })
+}
+
+/// What a request is counted as.
+fn kind(method: &str, segments: &[&str]) -> &'static str {
+    match (method, segments) {
+        ("GET", ["version"]) => "version",
+        ("GET", ["services"]) => "list services",
+        ("GET", ["tasks"]) => "list tasks",
+        ("GET", ["nodes"]) => "list nodes",
+        ("GET", ["secrets"]) => "list secrets",
+        ("GET", ["networks"]) => "list networks",
+        ("GET", ["services", _]) => "inspect service",
+        ("GET", ["secrets", _]) => "inspect secret",
+        ("POST", ["services", "create"]) => "create service",
+        ("POST", ["services", _, "update"]) => "update service",
+        ("POST", ["secrets", "create"]) => "create secret",
+        ("DELETE", ["services", _]) => "remove service",
+        ("DELETE", ["secrets", _]) => "remove secret",
+        _ => "other",
     }
 }
 
-fn ok(body: Value) -> Result<Answer, Refusal> {
-    Ok(Answer { status: StatusCode::OK, body })
+fn ok(body: Value) -> Answer {
+    Answer { status: StatusCode::OK, body }
 }
 
 fn not_found(kind: &str, name: &str) -> Refusal {
@@ -167,12 +184,14 @@ fn node_json(world: &World, place: &Place) -> Value {
 }
 
 fn task_json(world: &World, task: &Task) -> Value {
-    let mut status = json!({ "Timestamp": world.calendar(task.since), "State": state_word(task.state), "PortStatus": {} });
+    let mut status =
+        json!({ "Timestamp": world.calendar(task.since), "State": state_word(task.state), "PortStatus": {} });
     if !task.error.is_empty() {
         status["Err"] = json!(task.error);
     }
     if task.state >= State::Starting && task.state != State::Rejected && task.node.is_some() {
-        status["ContainerStatus"] = json!({ "ContainerID": format!("c{}", task.id), "PID": 1, "ExitCode": task.exit_code });
+        status["ContainerStatus"] =
+            json!({ "ContainerID": format!("c{}", task.id), "PID": 1, "ExitCode": task.exit_code });
     }
     if task.state == State::Running && task.publishes {
         let port = json!({ "Protocol": "tcp", "TargetPort": 8888, "PublishedPort": world.jupyter_port, "PublishMode": "host" });
@@ -239,7 +258,9 @@ impl Filters {
     fn fit(&self, id: &str, name: &Value, labels: &Value) -> bool {
         let name = name.as_str().unwrap_or_default();
         let none_or_any = |key: &str, fits: &dyn Fn(&str) -> bool| self.0[key].is_null() || self.values(key).any(fits);
-        none_or_any("id", &|wanted| id.starts_with(wanted)) && none_or_any("name", &|wanted| name.contains(wanted)) && self.fit_labels(labels)
+        none_or_any("id", &|wanted| id.starts_with(wanted))
+            && none_or_any("name", &|wanted| name.contains(wanted))
+            && self.fit_labels(labels)
     }
 
     fn fit_labels(&self, labels: &Value) -> bool {
@@ -257,7 +278,11 @@ impl Filters {
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| percent_decoded(value))
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| percent_decoded(value))
 }
 
 fn percent_decoded(text: &str) -> Cow<'_, str> {
@@ -267,7 +292,10 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let escaped = tail.get(..2).filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        let escaped = tail
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         bytes.push(escaped.unwrap_or(*first));
         rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }

@@ -1,5 +1,7 @@
 //! How tasks get a machine, start, and end, as time goes by.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -14,7 +16,11 @@ impl World {
             while self.step(index) {}
         }
         self.tasks.retain(|task| !(task.wanted == Wanted::Remove && task.state > State::Running));
-        let most = self.tasks.iter().map(|task| self.containers_of(&task.service)).max().unwrap_or_default();
+        let mut containers = HashMap::<&str, usize>::new();
+        for task in self.tasks.iter().filter(|task| task.has_container()) {
+            *containers.entry(&task.service).or_default() += 1;
+        }
+        let most = containers.into_values().max().unwrap_or_default();
         self.most_containers = self.most_containers.max(most);
     }
 
@@ -68,7 +74,7 @@ impl World {
     }
 
     fn containers_of(&self, service: &str) -> usize {
-        self.tasks.iter().filter(|task| task.service == service && matches!(task.state, State::Starting | State::Running)).count()
+        self.tasks.iter().filter(|task| task.service == service && task.has_container()).count()
     }
 
     fn is_down(&self, task: &Task) -> bool {
@@ -83,13 +89,12 @@ impl World {
         }
         let Some(next) = self.next(task) else { return false };
         let index = self.new_index();
-        let (port_due, service) = (next.state == State::Running, self.tasks.get(at).map(|task| task.service.clone()));
-        let address = port_due.then(|| format!("10.79.0.{}/20", 2 + index % 250));
-        if let (true, Some(service)) = (port_due, service.and_then(|id| self.services.get_mut(&id))) {
-            if service.update == Some("updating") {
-                service.update = Some("completed");
-                service.index = index;
-            }
+        let (runs, service) = (next.state == State::Running, self.tasks.get(at).map(|task| task.service.clone()));
+        let address = runs.then(|| format!("10.79.0.{}/20", 2 + index % 250));
+        let updating = service.filter(|_| runs).and_then(|id| self.services.get_mut(&id));
+        if let Some(service) = updating.filter(|service| service.update == Some("updating")) {
+            service.update = Some("completed");
+            service.index = index;
         }
         if let Some(task) = self.tasks.get_mut(at) {
             (task.index, task.state, task.since, task.error) = (index, next.state, next.since, next.error);
@@ -104,11 +109,16 @@ impl World {
     /// What becomes of a task next, `None` while nothing does.
     fn next(&self, task: &Task) -> Option<Next> {
         match task.wanted {
-            Wanted::Shutdown | Wanted::Remove if task.state < State::Starting => Some(Next::to(State::Shutdown, task.wanted, task.since)),
-            Wanted::Shutdown | Wanted::Remove if task.state <= State::Running => self.after(task, self.options.stop, State::Shutdown),
+            Wanted::Shutdown | Wanted::Remove if task.state < State::Starting => {
+                Some(Next::to(State::Shutdown, task.wanted, task.since))
+            }
+            Wanted::Shutdown | Wanted::Remove if task.state <= State::Running => {
+                self.after(task, self.options.stop, State::Shutdown)
+            }
             Wanted::Shutdown | Wanted::Remove => None,
             // The predecessor's end opens the way; until then nothing of it may start.
-            Wanted::Ready => (!self.has_running_predecessor(task)).then(|| Next { error: task.error.clone(), ..Next::to(task.state, Wanted::Running, self.now) }),
+            Wanted::Ready => (!self.has_running_predecessor(task))
+                .then(|| Next { error: task.error.clone(), ..Next::to(task.state, Wanted::Running, self.now) }),
             Wanted::Running => self.next_up(task),
         }
     }
@@ -118,7 +128,9 @@ impl World {
         match task.state {
             State::New if self.now < task.since + options.assign => None,
             State::New | State::Pending => match self.place(task) {
-                Ok(place) => Some(Next { node: Some(place.id.clone()), ..Next::to(State::Assigned, task.wanted, self.now) }),
+                Ok(place) => {
+                    Some(Next { node: Some(place.id.clone()), ..Next::to(State::Assigned, task.wanted, self.now) })
+                }
                 Err(why) if task.state == State::Pending && task.error == why => None,
                 Err(why) => Some(Next { error: why, ..Next::to(State::Pending, task.wanted, self.now) }),
             },
@@ -153,7 +165,9 @@ impl World {
             return Some(format!("No such image: {image}"));
         }
         let sources = container["Mounts"].as_array().into_iter().flatten().filter_map(|mount| mount["Source"].as_str());
-        let missing = |source: &&str| self.options.missing_paths.iter().any(|missing| std::path::Path::new(source).starts_with(missing));
+        let missing = |source: &&str| {
+            self.options.missing_paths.iter().any(|missing| std::path::Path::new(source).starts_with(missing))
+        };
         let source = sources.into_iter().find(missing)?;
         Some(format!("invalid mount config for type \"bind\": bind source path does not exist: {source}"))
     }
@@ -173,14 +187,30 @@ impl World {
                 fitting.push(place);
             }
         }
-        let tasks_on = |place: &&Place| self.tasks.iter().filter(|task| task.node.as_ref() == Some(&place.id) && task.state <= State::Running).count();
+        let tasks_on = |place: &&Place| {
+            self.tasks
+                .iter()
+                .filter(|task| task.node.as_ref() == Some(&place.id) && task.state <= State::Running)
+                .count()
+        };
         fitting.into_iter().min_by_key(tasks_on).ok_or_else(|| no_suitable_node(down, full, unfit))
     }
 
     fn has_memory(&self, place: &Place, task: &Task) -> bool {
         let reserved = |task: &Task| task.spec["Resources"]["Reservations"]["MemoryBytes"].as_i64().unwrap_or_default();
-        let used: i64 = self.tasks.iter().filter(|other| other.node.as_ref() == Some(&place.id) && other.state <= State::Running).map(reserved).sum();
+        let used: i64 = self
+            .tasks
+            .iter()
+            .filter(|other| other.node.as_ref() == Some(&place.id) && other.state <= State::Running)
+            .map(reserved)
+            .sum();
         used + reserved(task) <= place.node.memory_bytes
+    }
+}
+
+impl Task {
+    fn has_container(&self) -> bool {
+        matches!(self.state, State::Starting | State::Running)
     }
 }
 
@@ -202,7 +232,11 @@ impl Next {
 
     /// The container ended by itself.
     pub(super) fn ended(code: i64, since: Instant) -> Self {
-        let (state, error) = if code == 0 { (State::Complete, String::new()) } else { (State::Failed, format!("task: non-zero exit ({code})")) };
+        let (state, error) = if code == 0 {
+            (State::Complete, String::new())
+        } else {
+            (State::Failed, format!("task: non-zero exit ({code})"))
+        };
         Next { error, exit_code: Some(code), ..Next::to(state, Wanted::Shutdown, since) }
     }
 }

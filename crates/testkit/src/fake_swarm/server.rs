@@ -88,7 +88,7 @@ where
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let Answer { status, body } = answer(Asked { method: parts.method.to_string(), target, body }).await?;
     let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-    let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(Full::new(body));
+    let response =
+        Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(Full::new(body));
     response.map_err(|_| HangUp)
 }
-

@@ -179,7 +179,9 @@ impl World {
         let spec = self.checked(spec)?;
         let name = spec["Name"].as_str().unwrap_or_default();
         if self.service_named(name).is_some() {
-            let message = format!("rpc error: code = AlreadyExists desc = name conflicts with an existing object: service {name} already exists");
+            let message = format!(
+                "rpc error: code = AlreadyExists desc = name conflicts with an existing object: service {name} already exists"
+            );
             return Err(Refusal::new(409, message));
         }
         let (id, index) = (self.new_id(), self.new_index());
@@ -223,7 +225,9 @@ impl World {
     pub(super) fn exit_task(&mut self, service: &str, code: i64) -> bool {
         let Some(id) = self.service_id(service) else { return false };
         let (now, index) = (self.now, self.new_index());
-        let Some(task) = self.tasks.iter_mut().find(|task| task.service == id && task.state == State::Running) else { return false };
+        let Some(task) = self.tasks.iter_mut().find(|task| task.service == id && task.state == State::Running) else {
+            return false;
+        };
         let ended = Next::ended(code, now);
         (task.index, task.state, task.since, task.wanted) = (index, ended.state, ended.since, ended.wanted);
         (task.error, task.exit_code) = (ended.error, code);
@@ -234,7 +238,10 @@ impl World {
         let name = raw["Name"].as_str().unwrap_or_default();
         check_name("secret", name, 64)?;
         if self.secrets.values().any(|secret| secret.name == name) {
-            return Err(Refusal::new(409, format!("rpc error: code = AlreadyExists desc = secret {name} already exists")));
+            return Err(Refusal::new(
+                409,
+                format!("rpc error: code = AlreadyExists desc = secret {name} already exists"),
+            ));
         }
         let (id, index) = (self.new_id(), self.new_index());
         let labels = if raw["Labels"].is_object() { raw["Labels"].clone() } else { json!({}) };
@@ -247,7 +254,9 @@ impl World {
         let user = self.services.values().find(|service| secret_ids(&service.spec).any(|used| used == id));
         if let Some(user) = user {
             let (name, service) = (&secret.name, user.spec["Name"].as_str().unwrap_or_default());
-            let message = format!("rpc error: code = InvalidArgument desc = secret '{name}' is in use by the following service: {service}");
+            let message = format!(
+                "rpc error: code = InvalidArgument desc = secret '{name}' is in use by the following service: {service}"
+            );
             return Err(Refusal::new(400, message));
         }
         self.secrets.remove(id);
@@ -281,10 +290,16 @@ impl World {
         let mut spec = without_zeros(raw);
         check_name("service", spec["Name"].as_str().unwrap_or_default(), 63)?;
         if spec["TaskTemplate"]["ContainerSpec"]["Image"].as_str().is_none() {
-            return Err(Refusal::new(400, "rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided"));
+            return Err(Refusal::new(
+                400,
+                "rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided",
+            ));
         }
         if let Some(missing) = secret_ids(&spec).find(|id| !self.secrets.contains_key(*id)) {
-            return Err(Refusal::new(400, format!("rpc error: code = InvalidArgument desc = secret not found: {missing}")));
+            return Err(Refusal::new(
+                400,
+                format!("rpc error: code = InvalidArgument desc = secret not found: {missing}"),
+            ));
         }
         for network in spec["TaskTemplate"]["Networks"].as_array_mut().into_iter().flatten() {
             let target = network["Target"].as_str().unwrap_or_default();
@@ -311,14 +326,19 @@ fn secret_ids(spec: &Value) -> impl Iterator<Item = &str> {
 
 /// Swarm's rule for names: letters and digits, with runs of `-` and `_` between them.
 fn check_name(kind: &str, name: &str, limit: usize) -> Result<(), Refusal> {
-    let invalid = |sentence: &str| Err(Refusal::new(400, format!("rpc error: code = InvalidArgument desc = {sentence}")));
+    let invalid =
+        |sentence: &str| Err(Refusal::new(400, format!("rpc error: code = InvalidArgument desc = {sentence}")));
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     if name.len() > limit {
         return invalid(&format!("name must be {limit} characters or fewer"));
     }
     if !name.bytes().all(inner) || !edge(name.bytes().next()) || !edge(name.bytes().last()) {
-        return invalid(if kind == "service" { "name must be valid as a DNS name component" } else { "invalid secret name" });
+        return invalid(if kind == "service" {
+            "name must be valid as a DNS name component"
+        } else {
+            "invalid secret name"
+        });
     }
     Ok(())
 }

@@ -91,7 +91,8 @@ async fn labels_restart_nothing<S: Swarm>(case: &Case<'_, S>, mut spec: ServiceS
 async fn stale_versions_are_refused<S: Swarm>(case: &Case<'_, S>, spec: &ServiceSpec) {
     let service = case.service().await;
     let other = ServiceSpec { hostname: "somewhere-else".to_owned(), ..spec.clone() };
-    let stale = Action::UpdateService { id: service.id.clone(), version: service.version - 1, spec: Box::new(other.clone()) };
+    let stale =
+        Action::UpdateService { id: service.id.clone(), version: service.version - 1, spec: Box::new(other.clone()) };
     assert!(matches!(case.refusal(stale).await, Error::Conflict { .. }));
     let gone = Action::UpdateService { id: "nonesuch".to_owned(), version: 1, spec: Box::new(other) };
     assert!(matches!(case.refusal(gone).await, Error::Conflict { .. }));
@@ -101,15 +102,22 @@ async fn stale_versions_are_refused<S: Swarm>(case: &Case<'_, S>, spec: &Service
 async fn raising_force_update_restarts<S: Swarm>(case: &Case<'_, S>, spec: &ServiceSpec, first: &Task) {
     let service = case.service().await;
     let raised = ServiceSpec { force_update: spec.force_update + 1, ..spec.clone() };
-    case.apply(Action::UpdateService { id: service.id, version: service.version, spec: Box::new(raised.clone()) }).await;
+    case.apply(Action::UpdateService { id: service.id, version: service.version, spec: Box::new(raised.clone()) })
+        .await;
     let second = case.running(|task| task.id != first.id).await;
     assert_eq!(second.force_update, raised.force_update);
     let service = case.service().await;
     assert_eq!(service.spec, raised);
-    assert!(service.tasks.windows(2).all(|pair| pair[0].created_at >= pair[1].created_at), "the newest task comes first");
+    assert!(
+        service.tasks.windows(2).all(|pair| pair[0].created_at >= pair[1].created_at),
+        "the newest task comes first"
+    );
     let old = service.tasks.iter().find(|task| task.id == first.id).expect("the first task is history");
     assert!(!old.wanted && !old.state.may_run(), "the old container stopped first: {old:?}");
-    case.eventually("the end of the update", |observed| observed.services.first()?.update.as_ref().filter(|update| update.state == "completed").map(|_| ())).await;
+    case.eventually("the end of the update", |observed| {
+        observed.services.first()?.update.as_ref().filter(|update| update.state == "completed").map(|_| ())
+    })
+    .await;
 }
 
 async fn end<S: Swarm>(case: &Case<'_, S>, secret: &str) {
@@ -126,7 +134,10 @@ async fn end<S: Swarm>(case: &Case<'_, S>, secret: &str) {
     case.apply(remove_secret.clone()).await;
     case.apply(remove_secret).await;
     let observed = case.look().await;
-    assert!(observed.services.is_empty() && observed.secrets.is_empty() && observed.leftover.is_empty(), "{observed:#?}");
+    assert!(
+        observed.services.is_empty() && observed.secrets.is_empty() && observed.leftover.is_empty(),
+        "{observed:#?}"
+    );
 }
 
 pub(super) async fn a_container_that_ends_is_not_started_again(swarm: &impl Swarm, site: &Site<'_>) {

@@ -87,6 +87,17 @@ pub(crate) struct Archive {
 
 /// The machine's own mirrors of Debian's `main`, as apt has them configured.
 pub(crate) fn archives() -> Result<Vec<Archive>, Error> {
+    let known = known_archives()?;
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    // Without lists apt knows addresses, but not whose they are.
+    apt_get().args(["update", "--quiet=2"]).run()?;
+    let known = known_archives()?;
+    if known.is_empty() { Err(Error::NoMirror) } else { Ok(known) }
+}
+
+fn known_archives() -> Result<Vec<Archive>, Error> {
     let format = "$(REPO_URI)|$(CODENAME)|$(COMPONENT)|$(LABEL)";
     let listed = Program::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]).text()?;
     let mut found: Vec<Archive> = Vec::new();
@@ -100,11 +111,13 @@ pub(crate) fn archives() -> Result<Vec<Archive>, Error> {
             found.push(Archive { uri: uri.to_owned(), codename: codename.to_owned(), security });
         }
     }
-    if found.is_empty() { Err(Error::NoMirror) } else { Ok(found) }
+    Ok(found)
 }
 
 /// Fetches a package of this machine's own release and unpacks it into `target`, installing nothing.
 pub(crate) fn unpack(package: &str, target: &Path) -> Result<(), Error> {
+    // Asked for its side effect: from here on apt has lists.
+    archives()?;
     fetch_and_extract(package, &[], target)
 }
 

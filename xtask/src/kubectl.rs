@@ -30,18 +30,12 @@ pub fn ensure() -> Result<PathBuf, Error> {
         if let Some(versioned) = newest_beside(&installed)? {
             return Ok(versioned);
         }
-        if is_new_enough(&installed)? {
+        // One that does not even say its version is not one to use.
+        if matches!(is_new_enough(&installed), Ok(true)) {
             return Ok(installed);
         }
     }
     fetch(&settings.cache)
-}
-
-/// Fetches Debian's kubectl into the cache, unless it lies there from an earlier time.
-///
-/// `ensure` calls it where the machine has none; public so that a test can take this road on any machine.
-pub fn fetch_into_cache() -> Result<PathBuf, Error> {
-    fetch(&Settings::from_environment().cache)
 }
 
 /// Where several versions are installed side by side (`kubectl.1.31`), the plain name may be a dispatcher that picks one.
@@ -82,6 +76,7 @@ fn leading_number(text: &str) -> u32 {
     digits.parse().unwrap_or(0)
 }
 
+/// Fetches Debian's kubectl into the cache, unless it lies there from an earlier time.
 fn fetch(cache: &Path) -> Result<PathBuf, Error> {
     let unpacked = cache.join(format!("{PACKAGE}-{RELEASE}"));
     let kubectl = unpacked.join("usr/bin/kubectl");
@@ -104,6 +99,15 @@ mod tests {
         }
         let newest = newest_beside(&directory.path().join("kubectl")).unwrap().unwrap();
         assert_eq!(newest.file_name().unwrap(), "kubectl.1.100");
+    }
+
+    #[test]
+    #[ignore = "fetches 25 MB from the machine's Debian mirror"]
+    fn a_machine_without_kubectl_gets_debians() {
+        let cache = tempfile::tempdir().unwrap();
+        let kubectl = fetch(cache.path()).unwrap();
+        assert!(is_new_enough(&kubectl).unwrap());
+        assert_eq!(fetch(cache.path()).unwrap(), kubectl, "the second time from the cache");
     }
 
     #[test]

@@ -121,6 +121,11 @@ impl Site {
         Self { manager: engine::docker(layout::manager()), is_ours: true, settings }
     }
 
+    /// Whether this is the throw-away site, with machines to break, demo logins and shared directories.
+    pub fn is_throw_away(&self) -> bool {
+        self.is_ours
+    }
+
     /// The manager's address, for `DOCKER_HOST` and `essaim serve --swarm`.
     pub fn docker_host(&self) -> &str {
         self.manager.host()

@@ -65,7 +65,7 @@ fn welcome(site: &Site) -> Result<(), Error> {
     for node in site.nodes()? {
         println!("# {} {} {}", node.name, node.address, node.state);
     }
-    if directory_file().exists() {
+    if site.is_throw_away() {
         println!("# demo logins: {}", directory_file().display());
     }
     Ok(())

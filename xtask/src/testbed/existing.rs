@@ -1,15 +1,20 @@
 //! A Swarm that was there before: used as it is, for machines that have a real one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::docker::Docker;
 use super::layout::{LABEL, manager};
 use super::{engine, images, swarm};
 use crate::error::Error;
 use crate::settings::Settings;
+use crate::wait;
 
 /// Where a Docker that the machine runs anyway listens.
 const USUAL_SOCKET: &str = "/var/run/docker.sock";
+
+/// A container that ignores its stop signal is killed after 10 s.
+const REMOVAL: Duration = Duration::from_secs(30);
 
 /// The Swarm that `DOCKER_HOST` names, unless that is ours; what the caller says goes before what lies around.
 pub(crate) fn named(settings: &Settings) -> Option<Docker> {
@@ -45,13 +50,19 @@ pub(crate) fn clean(docker: &Docker) -> Result<(), Error> {
         (&["image", "ls"], &["image", "rm", "--force"]),
     ];
     for (list, remove) in kinds {
-        let filter = format!("label={LABEL}");
-        let found = docker.command(list).args(["--quiet", "--filter", &filter]).text()?;
-        let mut found: Vec<&str> = found.lines().collect();
-        found.dedup();
-        if !found.is_empty() {
-            docker.command(remove).args(found).run()?;
-        }
+        // A network is in use until the last container of a removed service has ended.
+        wait::until(&format!("`docker {}` to succeed", remove.join(" ")), REMOVAL, &docker.host(), || {
+            Ok(remove_labelled(docker, list, remove)?.then_some(()))
+        })?;
     }
     Ok(())
+}
+
+/// Whether nothing of that kind is left.
+fn remove_labelled(docker: &Docker, list: &[&str], remove: &[&str]) -> Result<bool, Error> {
+    let filter = format!("label={LABEL}");
+    let found = docker.command(list).args(["--quiet", "--filter", &filter]).text()?;
+    let mut found: Vec<&str> = found.lines().collect();
+    found.dedup();
+    Ok(found.is_empty() || docker.command(remove).args(found).succeeds()?)
 }

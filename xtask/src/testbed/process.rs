@@ -89,11 +89,14 @@ mod tests {
         let pid_file = directory.path().join("pid");
         let mut sleeper = Command::new("sleep").arg("61").spawn().unwrap();
         fs::write(&pid_file, sleeper.id().to_string()).unwrap();
+        // For a moment after the fork it has the command line of this test.
+        let seen = || Ok(alive(&pid_file, "61"));
+        let pid = wait::until("sleep to show its command line", DEATH, &"/proc", seen).unwrap();
 
         assert_eq!(alive(&pid_file, "/some/other.pid"), None);
         kill(&pid_file, "/some/other.pid").unwrap();
         assert_eq!(sleeper.try_wait().unwrap(), None, "the stranger lives on");
-        assert_eq!(alive(&pid_file, "61"), Some(sleeper.id()));
+        assert_eq!(pid, sleeper.id());
 
         kill(&pid_file, "61").unwrap();
         sleeper.wait().unwrap();

@@ -140,7 +140,10 @@ impl Table {
     pub(crate) fn storages(&self) -> impl Iterator<Item = &Arc<Resource>> {
         let stores = |one: &Arc<Resource>| one.verbs.contains(&"list");
         let first = move |at: usize, one: &Arc<Resource>| {
-            self.resources.iter().take(at).all(|earlier| !stores(earlier) || earlier.storage_prefix != one.storage_prefix)
+            self.resources
+                .iter()
+                .take(at)
+                .all(|earlier| !stores(earlier) || earlier.storage_prefix != one.storage_prefix)
         };
         self.resources.iter().enumerate().filter(move |(at, one)| stores(one) && first(*at, one)).map(|(_, one)| one)
     }
@@ -196,7 +199,9 @@ impl Catalogue {
 fn sorted(mut resources: Vec<Arc<Resource>>) -> Vec<Arc<Resource>> {
     resources.sort_by(|left, right| {
         let group = left.group.cmp(&right.group);
-        group.then_with(|| definitions::version_order(&left.version, &right.version)).then_with(|| left.plural.cmp(&right.plural))
+        group
+            .then_with(|| definitions::version_order(&left.version, &right.version))
+            .then_with(|| left.plural.cmp(&right.plural))
     });
     resources
 }

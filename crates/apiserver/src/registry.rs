@@ -51,8 +51,8 @@ use std::sync::Arc;
 use essaim_store::Store;
 
 pub(crate) use model::{
-    DeleteOptions, Deleted, Document, FieldValidation, List, ListOptions, Part, Patch, Scope, Selectors, WatchEvent, WatchOptions,
-    WatchStream, WriteOptions, Written,
+    DeleteOptions, Deleted, Document, FieldValidation, List, ListOptions, Part, Patch, Scope, Selectors, WatchEvent,
+    WatchOptions, WatchStream, WriteOptions, Written,
 };
 
 pub use admission::{Admission, AdmissionRequest, Operation};

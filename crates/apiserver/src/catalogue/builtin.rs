@@ -50,7 +50,11 @@ const SELECTABLE: &[Selectable] = &[
 
 /// One entry for each built-in kind. Their identities are the first numbers.
 pub(super) fn resources() -> Vec<Arc<Resource>> {
-    essaim_schema::builtin::all().iter().zip(1..).map(|(builtin, identity)| Arc::new(resource(builtin, identity))).collect()
+    essaim_schema::builtin::all()
+        .iter()
+        .zip(1..)
+        .map(|(builtin, identity)| Arc::new(resource(builtin, identity)))
+        .collect()
 }
 
 fn resource(builtin: &Builtin, identity: u64) -> Resource {
@@ -93,7 +97,8 @@ fn verbs(builtin: &Builtin) -> &'static [&'static str] {
 }
 
 fn selectable_fields(group: &str, kind: &str) -> Vec<SelectableField> {
-    let fields = SELECTABLE.iter().find(|(of, name, _)| (*of, *name) == (group, kind)).map_or(&[][..], |(_, _, fields)| *fields);
+    let fields =
+        SELECTABLE.iter().find(|(of, name, _)| (*of, *name) == (group, kind)).map_or(&[][..], |(_, _, fields)| *fields);
     let fields = fields.iter().filter_map(|(label, path)| Some(((*label).to_owned(), FieldPath::parse(path)?)));
     fields.map(|(label, path)| SelectableField { label, path }).collect()
 }

@@ -52,7 +52,8 @@ impl Definitions {
     pub(crate) fn read(&mut self, records: &[Record], known: &[Arc<Resource>]) -> Vec<Custom> {
         let mut records: Vec<_> = records.iter().collect();
         records.sort_by_key(|record| record.created);
-        let mut taken: Vec<(String, Names)> = known.iter().filter(|one| one.built_in).map(|one| built_in_names(one)).collect();
+        let mut taken: Vec<(String, Names)> =
+            known.iter().filter(|one| one.built_in).map(|one| built_in_names(one)).collect();
         let mut all = Vec::new();
         let mut kept = HashMap::new();
         for record in records {
@@ -82,7 +83,8 @@ impl Definitions {
         let definition = Definition::from_crd(object)?;
         let first_identity = self.last_identity.max(FIRST_IDENTITY) + 1;
         self.last_identity = first_identity + definition.versions.len() as u64;
-        let merge_schemas = definition.versions.iter().map(|version| Arc::new(merge::Schema::from_openapi(version.schema.json())));
+        let merge_schemas =
+            definition.versions.iter().map(|version| Arc::new(merge::Schema::from_openapi(version.schema.json())));
         let merge_schemas = merge_schemas.collect();
         Ok(Arc::new(Compiled { spec: object["spec"].clone(), definition, merge_schemas, first_identity }))
     }

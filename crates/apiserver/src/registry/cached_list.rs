@@ -79,8 +79,12 @@ impl Registry {
         let mut follower = self.follow("/registry/");
         while let Some(news) = follower.next().await {
             match news {
-                News::All(records) => records.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.modified)),
-                News::Changes(changes) => changes.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.revision)),
+                News::All(records) => {
+                    records.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.modified))
+                }
+                News::Changes(changes) => {
+                    changes.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.revision))
+                }
             }
         }
     }

@@ -104,7 +104,14 @@ impl Codec {
     }
 
     /// An object just written, with its revision. Readers share it, so that it is not parsed again.
-    pub(super) fn written(&self, key: &Key, size: usize, mut object: Value, revision: Revision, resource: &Resource) -> Arc<Value> {
+    pub(super) fn written(
+        &self,
+        key: &Key,
+        size: usize,
+        mut object: Value,
+        revision: Revision,
+        resource: &Resource,
+    ) -> Arc<Value> {
         set_meta(&mut object, "resourceVersion", revision.to_string());
         let object = Arc::new(object);
         // A detour over another schema may have taken something away that this object still shows.

@@ -37,7 +37,11 @@ impl Registry {
     }
 
     /// Carries out one mutation, and gives its revision.
-    pub(super) async fn commit_one(&self, preconditions: Vec<Precondition>, mutation: Mutation) -> Result<Revision, Failure> {
+    pub(super) async fn commit_one(
+        &self,
+        preconditions: Vec<Precondition>,
+        mutation: Mutation,
+    ) -> Result<Revision, Failure> {
         let committed = self.commit(Transaction { preconditions, mutations: vec![mutation] }).await?;
         Ok(committed.revisions.first().copied().flatten().unwrap_or_else(|| self.store.revision()))
     }

@@ -27,7 +27,12 @@ pub(super) struct Draft {
 
 impl Registry {
     /// Makes an object.
-    pub(crate) async fn create(&self, scope: &Scope, body: Document, options: &WriteOptions) -> Result<Written, ApiError> {
+    pub(crate) async fn create(
+        &self,
+        scope: &Scope,
+        body: Document,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
         managers::check_name(&options.field_manager)?;
         let mut incoming = decode::body(body, &scope.resource)?;
         decode::check_namespace(&mut incoming.object, scope)?;
@@ -39,14 +44,20 @@ impl Registry {
     }
 
     /// Makes an object that was read and found well-formed.
-    pub(super) async fn create_draft(&self, scope: &Scope, draft: Draft, options: &WriteOptions) -> Result<Written, ApiError> {
+    pub(super) async fn create_draft(
+        &self,
+        scope: &Scope,
+        draft: Draft,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
         let mut scope = scope.clone();
         let generated = meta(&draft.object, "name").is_empty() && !meta(&draft.object, "generateName").is_empty();
         let mut object = draft.object;
         let mut taken = String::new();
         for _ in 0..ATTEMPTS {
             if generated {
-                let name = generate(meta(&object, "generateName")).map_err(|error| ApiError::internal(error.to_string()))?;
+                let name =
+                    generate(meta(&object, "generateName")).map_err(|error| ApiError::internal(error.to_string()))?;
                 set_meta(&mut object, "name", name);
             }
             let name = meta(&object, "name").to_owned();
@@ -102,7 +113,11 @@ impl Registry {
         }
         let size = bytes.len();
         let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes)).await?;
-        Ok(Written { object: self.codec.written(key, size, object, revision, resource), created: true, warnings: Vec::new() })
+        Ok(Written {
+            object: self.codec.written(key, size, object, revision, resource),
+            created: true,
+            warnings: Vec::new(),
+        })
     }
 
     /// What must stay as it is around a new object: its namespace and its definition.

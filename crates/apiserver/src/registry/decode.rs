@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::{
     Document, FieldValidation, Scope,
     admission::complete,
-    limits,
-    metadata,
+    limits, metadata,
     object::{as_map, meta, set_meta, top},
 };
 use crate::{ApiError, catalogue::Resource, error::Cause};
@@ -100,7 +99,11 @@ pub(super) fn judge(complaints: Vec<String>, validation: FieldValidation) -> Res
 }
 
 /// The same for a patch, which Kubernetes refuses with another code.
-pub(super) fn judge_patch(complaints: Vec<String>, validation: FieldValidation, patch: &Value) -> Result<Vec<String>, ApiError> {
+pub(super) fn judge_patch(
+    complaints: Vec<String>,
+    validation: FieldValidation,
+    patch: &Value,
+) -> Result<Vec<String>, ApiError> {
     if validation != FieldValidation::Strict || complaints.is_empty() {
         return judge(complaints, validation);
     }

@@ -66,7 +66,8 @@ impl Registry {
             return Ok(false);
         }
         let precondition = Precondition::ModifiedAt(custom.key.clone(), custom.revision);
-        match self.commit_one(vec![precondition], Mutation::Put(custom.key.clone(), codec::encode_stored(object))).await {
+        match self.commit_one(vec![precondition], Mutation::Put(custom.key.clone(), codec::encode_stored(object))).await
+        {
             Err(Failure::Refused(error)) => Err(error),
             Ok(_) | Err(Failure::Lost(_)) => Ok(true),
         }
@@ -227,7 +228,8 @@ pub(super) fn set_condition(conditions: &mut Value, kind: &str, status: bool, re
         return;
     };
     if top(standing, "status") == status {
-        as_map(&mut condition).insert("lastTransitionTime".into(), standing.get("lastTransitionTime").cloned().unwrap_or_default());
+        as_map(&mut condition)
+            .insert("lastTransitionTime".into(), standing.get("lastTransitionTime").cloned().unwrap_or_default());
     }
     *standing = condition;
 }

@@ -48,7 +48,13 @@ impl Registry {
         Err(scope.conflict(name))
     }
 
-    async fn delete_once(&self, scope: &Scope, name: &str, record: &Record, options: &DeleteOptions) -> Result<Deleted, Failure> {
+    async fn delete_once(
+        &self,
+        scope: &Scope,
+        name: &str,
+        record: &Record,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Failure> {
         let resource = &scope.resource;
         let live = self.codec.present(record, resource)?;
         check_preconditions(scope, &live, options)?;
@@ -81,9 +87,15 @@ impl Registry {
     }
 
     /// Deletes what a list finds; what vanished meanwhile counts as deleted. Gives what was found.
-    pub(crate) async fn delete_collection(&self, scope: &Scope, list: ListOptions, options: &DeleteOptions) -> Result<List, ApiError> {
+    pub(crate) async fn delete_collection(
+        &self,
+        scope: &Scope,
+        list: ListOptions,
+        options: &DeleteOptions,
+    ) -> Result<List, ApiError> {
         let list = self.list(scope, list).await?;
-        let targets = list.items.iter().map(|one| (meta(one, "namespace").to_owned(), meta(one, "name").to_owned())).collect();
+        let targets =
+            list.items.iter().map(|one| (meta(one, "namespace").to_owned(), meta(one, "name").to_owned())).collect();
         self.delete_each(&scope.resource, targets, options).await?;
         Ok(list)
     }
@@ -135,8 +147,9 @@ fn check_preconditions(scope: &Scope, live: &Value, options: &DeleteOptions) -> 
     let found = meta(live, "resourceVersion");
     match options.resource_version.as_deref() {
         Some(wanted) if wanted != found => {
-            let detail =
-                format!("Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {found}");
+            let detail = format!(
+                "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {found}"
+            );
             Err(ApiError::conflict(&scope.resource.group, &scope.resource.plural, name, &detail))
         }
         _ => Ok(()),

@@ -63,7 +63,9 @@ impl Registry {
         let limit = (self.clock)().saturating_sub(LIFETIME).unwrap_or(Timestamp::MIN);
         loop {
             let mut batch = Vec::new();
-            while batch.len() < BATCH && (oldest_first.len() > MOST || oldest_first.front().is_some_and(|one| one.since <= limit)) {
+            while batch.len() < BATCH
+                && (oldest_first.len() > MOST || oldest_first.front().is_some_and(|one| one.since <= limit))
+            {
                 batch.extend(oldest_first.pop_front());
             }
             if batch.is_empty() {
@@ -106,7 +108,8 @@ pub(super) fn dated(records: &[Record], now: Timestamp) -> VecDeque<Dated> {
     for record in records {
         ordered.insert((named_time(&record.value).unwrap_or(now).min(now), record.modified), record);
     }
-    let dated = ordered.into_iter().map(|((since, revision), record)| Dated { key: record.key.clone(), revision, since });
+    let dated =
+        ordered.into_iter().map(|((since, revision), record)| Dated { key: record.key.clone(), revision, since });
     dated.collect()
 }
 

@@ -105,7 +105,10 @@ impl Registry {
         let mut blocked = false;
         for dependent in graph.dependents(uid) {
             blocked |= dependent.owners.iter().any(|owner| owner.uid == uid && owner.blocks_deletion);
-            let kept = dependent.owners.iter().any(|owner| owner.uid != uid && graph.node(&owner.uid).is_some_and(|one| !one.deleting));
+            let kept = dependent
+                .owners
+                .iter()
+                .any(|owner| owner.uid != uid && graph.node(&owner.uid).is_some_and(|one| !one.deleting));
             if kept {
                 self.amend(&dependent.key, |object| remove_owner(object, uid)).await?;
             } else if !dependent.deleting {
@@ -148,7 +151,8 @@ impl Registry {
     async fn remove_finalizer(&self, key: &Key, uid: &str, finalizer: &str) -> Result<(), ApiError> {
         self.amend(key, |object| {
             if meta(object, "uid") == uid {
-                let kept: Vec<String> = finalizers(object).into_iter().filter(|one| *one != finalizer).map(str::to_owned).collect();
+                let kept: Vec<String> =
+                    finalizers(object).into_iter().filter(|one| *one != finalizer).map(str::to_owned).collect();
                 set_finalizers(object, &kept.iter().map(String::as_str).collect::<Vec<_>>());
             }
         })
@@ -182,7 +186,8 @@ impl Registry {
 
 /// The resource and name of a stored object; nothing if its resource is not served.
 fn locate(table: &Table, key: &Key) -> Option<(Scope, String)> {
-    let (resource, rest) = table.storages().find_map(|one| Some((one, key.as_str().strip_prefix(&one.storage_prefix)?)))?;
+    let (resource, rest) =
+        table.storages().find_map(|one| Some((one, key.as_str().strip_prefix(&one.storage_prefix)?)))?;
     let (namespace, name) = match rest.split_once('/') {
         Some((namespace, name)) => (Some(namespace.to_owned()), name),
         None => (None, rest),

@@ -20,10 +20,15 @@ pub(super) fn apply(patch: &Patch, object: &Value) -> Result<Value, ApiError> {
     for operation in &patch.0 {
         copied += copied_bytes(operation, &object);
         if copied > OBJECT_BYTES {
-            return Err(ApiError::new(413, "RequestEntityTooLarge", "the copies of the JSON patch are larger than an object may be"));
+            return Err(ApiError::new(
+                413,
+                "RequestEntityTooLarge",
+                "the copies of the JSON patch are larger than an object may be",
+            ));
         }
         json_patch::patch(&mut object, std::slice::from_ref(operation)).map_err(|error| {
-            let mut answer = ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request");
+            let mut answer =
+                ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request");
             answer.source = Some(Box::new(error));
             answer
         })?;
@@ -58,7 +63,9 @@ mod tests {
     #[test]
     fn a_failed_test_is_422_and_changes_nothing() {
         let object = json!({"metadata": {"resourceVersion": "7"}});
-        let good = patch(json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "7"}, {"op": "add", "path": "/a", "value": 1}]));
+        let good = patch(
+            json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "7"}, {"op": "add", "path": "/a", "value": 1}]),
+        );
         assert_eq!(apply(&good, &object).unwrap()["a"], 1);
         for bad in [
             json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "8"}]),
@@ -78,6 +85,9 @@ mod tests {
 
     #[test]
     fn a_merge_patch_removes_nulls() {
-        assert_eq!(merge(&json!({"a": null, "b": {"c": 1}}), &json!({"a": 1, "b": {"d": 2}})), json!({"b": {"c": 1, "d": 2}}));
+        assert_eq!(
+            merge(&json!({"a": null, "b": {"c": 1}}), &json!({"a": 1, "b": {"d": 2}})),
+            json!({"b": {"c": 1, "d": 2}})
+        );
     }
 }

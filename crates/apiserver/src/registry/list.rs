@@ -57,14 +57,21 @@ impl Registry {
         Ok(List { items, revision, continue_token: None, remaining: None })
     }
 
-    async fn list_page(&self, scope: &Scope, selection: &Selection, limit: usize, moment: Moment) -> Result<List, ApiError> {
+    async fn list_page(
+        &self,
+        scope: &Scope,
+        selection: &Selection,
+        limit: usize,
+        moment: Moment,
+    ) -> Result<List, ApiError> {
         let prefix = codec::prefix(&scope.resource, scope.namespace.as_deref());
         let at = moment.at();
         let start = match &moment {
             Moment::Continued(token) => Some(Key::new(format!("{prefix}{}", token.start))),
             _ => None,
         };
-        let filled = self.fill(scope, selection, limit, ListRequest { prefix: prefix.clone(), start, limit: 0, at }).await;
+        let filled =
+            self.fill(scope, selection, limit, ListRequest { prefix: prefix.clone(), start, limit: 0, at }).await;
         let filled = filled.map_err(|error| match error {
             Filled::Store(error) => page_error(error, moment),
             Filled::Refused(error) => error,
@@ -76,7 +83,13 @@ impl Registry {
     }
 
     /// Looks at records until the page is full or nothing is left.
-    async fn fill(&self, scope: &Scope, selection: &Selection, limit: usize, mut request: ListRequest) -> Result<Filling, Filled> {
+    async fn fill(
+        &self,
+        scope: &Scope,
+        selection: &Selection,
+        limit: usize,
+        mut request: ListRequest,
+    ) -> Result<Filling, Filled> {
         request.limit = if limit == 0 || selection.is_everything() { limit } else { limit.max(SELECTING_CHUNK) };
         let mut items = Vec::new();
         loop {

@@ -54,7 +54,12 @@ pub(super) fn check_form(object: &mut Value) -> Result<Vec<String>, ApiError> {
     metadata.retain(|_, value| !value.is_null());
     let form_of = |name: &str| FIELDS.iter().find(|(field, _)| *field == name).map(|(_, form)| *form);
     let mut unknown = Vec::new();
-    metadata.retain(|name, _| form_of(name).is_some() || { unknown.push(format!("metadata.{name}")); false });
+    metadata.retain(|name, _| {
+        form_of(name).is_some() || {
+            unknown.push(format!("metadata.{name}"));
+            false
+        }
+    });
     for (name, value) in metadata.iter() {
         form_of(name).map_or(Ok(()), |form| form.check(&format!("metadata.{name}"), value))?;
     }
@@ -137,7 +142,8 @@ pub(super) fn set_on_update(object: &mut Value, live: &Value) {
 
 /// One more than before.
 pub(super) fn next_generation(object: &mut Value, live: &Value) {
-    let before = live.get("metadata").and_then(|metadata| metadata.get("generation")).and_then(Value::as_i64).unwrap_or(0);
+    let before =
+        live.get("metadata").and_then(|metadata| metadata.get("generation")).and_then(Value::as_i64).unwrap_or(0);
     set_meta(object, "generation", before + 1);
 }
 
@@ -163,7 +169,11 @@ pub(super) fn validate(object: &Value, rule: NameRule) -> Vec<FieldError> {
     errors.extend(limits::annotations(metadata.get("annotations")));
     let annotations = metadata.get("annotations").and_then(Value::as_object);
     errors.extend(annotations.into_iter().flatten().filter_map(|(key, _)| {
-        Some(FieldError::invalid("metadata.annotations", &Value::from(key.as_str()), names::qualified(&key.to_ascii_lowercase())?))
+        Some(FieldError::invalid(
+            "metadata.annotations",
+            &Value::from(key.as_str()),
+            names::qualified(&key.to_ascii_lowercase())?,
+        ))
     }));
     errors.extend(finalizers(object).into_iter().filter_map(finalizer));
     errors.extend(owners(metadata));
@@ -188,9 +198,8 @@ fn finalizer(finalizer: &str) -> Option<FieldError> {
         return Some(FieldError::invalid(path, &bad, wrong));
     }
     let known = ["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer);
-    (!known && !finalizer.contains('/')).then(|| {
-        FieldError::invalid(path, &bad, "name is neither a standard finalizer name nor is it fully qualified")
-    })
+    (!known && !finalizer.contains('/'))
+        .then(|| FieldError::invalid(path, &bad, "name is neither a standard finalizer name nor is it fully qualified"))
 }
 
 fn owners(metadata: &Value) -> Vec<FieldError> {
@@ -225,8 +234,9 @@ pub(super) fn validate_update(object: &Value, live: &Value) -> Vec<FieldError> {
         let before = finalizers(live);
         let added: Vec<_> = finalizers(object).into_iter().filter(|one| !before.contains(one)).collect();
         if !added.is_empty() {
-            let detail =
-                format!("no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
+            let detail = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+            );
             errors.push(FieldError::forbidden("metadata.finalizers", detail));
         }
     }
@@ -235,7 +245,8 @@ pub(super) fn validate_update(object: &Value, live: &Value) -> Vec<FieldError> {
 
 /// Whether two objects differ anywhere but in `metadata` and, where it is a subresource, in `status`.
 pub(super) fn differs_in_substance(left: &Value, right: &Value, ignore_status: bool) -> bool {
-    let counts = |field: &str| !(matches!(field, "metadata" | "apiVersion" | "kind") || ignore_status && field == "status");
+    let counts =
+        |field: &str| !(matches!(field, "metadata" | "apiVersion" | "kind") || ignore_status && field == "status");
     let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else { return left != right };
     let differs = |one: &Map<String, Value>, other: &Map<String, Value>| {
         one.iter().any(|(field, value)| counts(field) && other.get(field) != Some(value))

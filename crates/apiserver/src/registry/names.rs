@@ -111,7 +111,9 @@ fn label_value(text: &str) -> Option<String> {
 
 fn is_word(text: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric();
-    text.starts_with(plain) && text.ends_with(plain) && text.chars().all(|letter| plain(letter) || "-_.".contains(letter))
+    text.starts_with(plain)
+        && text.ends_with(plain)
+        && text.chars().all(|letter| plain(letter) || "-_.".contains(letter))
 }
 
 /// What is wrong with a map of labels.

@@ -39,7 +39,9 @@ pub(super) fn is_permanent(resource: &Resource, name: &str) -> bool {
 impl Registry {
     /// The resource of namespaces themselves.
     pub(super) fn namespaces_resource(&self) -> Result<Arc<Resource>, ApiError> {
-        self.catalogue.find("", "v1", "namespaces").ok_or_else(|| ApiError::internal("namespaces are not in the catalogue"))
+        self.catalogue
+            .find("", "v1", "namespaces")
+            .ok_or_else(|| ApiError::internal("namespaces are not in the catalogue"))
     }
 
     pub(super) async fn make_first_namespaces(&self) -> Result<(), ApiError> {
@@ -109,7 +111,13 @@ impl Registry {
     }
 
     /// Lets an empty namespace go, or says what holds it.
-    async fn report(&self, record: &Record, resource: &Arc<Resource>, live: &Value, remains: &Remains) -> Result<(), Failure> {
+    async fn report(
+        &self,
+        record: &Record,
+        resource: &Arc<Resource>,
+        live: &Value,
+        remains: &Remains,
+    ) -> Result<(), Failure> {
         let mut namespace = live.clone();
         if remains.objects == 0 {
             let others: Vec<_> = spec_finalizers(live).into_iter().filter(|one| *one != NAMESPACE_FINALIZER).collect();

@@ -45,7 +45,12 @@ struct Generations {
 
 impl Parsed {
     /// The object, parsed by `parse` unless somebody did it before.
-    pub(super) fn get_or_parse(&self, identity: Identity, bytes: usize, parse: impl FnOnce() -> Option<Value>) -> Option<Arc<Value>> {
+    pub(super) fn get_or_parse(
+        &self,
+        identity: Identity,
+        bytes: usize,
+        parse: impl FnOnce() -> Option<Value>,
+    ) -> Option<Arc<Value>> {
         let slot = self.slot(identity, bytes);
         slot.get_or_init(|| parse().map(Arc::new)).clone()
     }

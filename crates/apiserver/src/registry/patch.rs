@@ -32,7 +32,10 @@ impl Registry {
         }
         let written = match &patch {
             Patch::Apply(document) => self.apply(scope, name, part, document, options).await?,
-            _ => self.modify(scope, name, part, options, |scope, live| proposal(scope, live, part, &patch, options)).await?,
+            _ => {
+                self.modify(scope, name, part, options, |scope, live| proposal(scope, live, part, &patch, options))
+                    .await?
+            }
         };
         match part {
             Part::Scale => Ok(Written { object: scale::of(&written.object, &scope.resource)?.into(), ..written }),
@@ -52,7 +55,11 @@ impl Registry {
         let (wanted, warnings) = wanted(scope, name, part, document, options)?;
         for _ in 0..ATTEMPTS {
             let modified = self.modify(scope, name, part, options, |scope, live| {
-                self.applied(scope, part, &wanted, live, options).map(|object| Proposal { object, warnings: warnings.clone(), owned: true })
+                self.applied(scope, part, &wanted, live, options).map(|object| Proposal {
+                    object,
+                    warnings: warnings.clone(),
+                    owned: true,
+                })
             });
             match modified.await {
                 Err(error) if is_absent(&error, scope) && part == Part::Main => {}
@@ -73,7 +80,14 @@ impl Registry {
         Err(scope.conflict(name))
     }
 
-    fn applied(&self, scope: &Scope, part: Part, wanted: &Value, live: &Value, options: &WriteOptions) -> Result<Value, ApiError> {
+    fn applied(
+        &self,
+        scope: &Scope,
+        part: Part,
+        wanted: &Value,
+        live: &Value,
+        options: &WriteOptions,
+    ) -> Result<Value, ApiError> {
         let resource = &scope.resource;
         let now = metadata::seconds((self.clock)());
         let (config, guard) = match part {
@@ -102,7 +116,10 @@ fn wanted(
         let kind = super::object::top(&wanted, "kind");
         if !kind.is_empty() && kind != scope.resource.kind {
             let (kind, expected) = (kind.to_owned(), &scope.resource.kind);
-            return Err(ApiError::bad_request(format!("{kind} in version {:?} cannot be handled as a {expected}", scope.resource.api_version())));
+            return Err(ApiError::bad_request(format!(
+                "{kind} in version {:?} cannot be handled as a {expected}",
+                scope.resource.api_version()
+            )));
         }
         decode::check_name(&mut wanted, name)?;
         decode::check_namespace(&mut wanted, scope)?;
@@ -126,7 +143,13 @@ fn check_guard(scope: &Scope, wanted: &Value, live: &Value) -> Result<(), ApiErr
 }
 
 /// What a patch makes of the object that stands there.
-fn proposal(scope: &Scope, live: &Value, part: Part, patch: &Patch, options: &WriteOptions) -> Result<Proposal, ApiError> {
+fn proposal(
+    scope: &Scope,
+    live: &Value,
+    part: Part,
+    patch: &Patch,
+    options: &WriteOptions,
+) -> Result<Proposal, ApiError> {
     if part == Part::Scale {
         let patched = patched(patch, &scale::of(live, &scope.resource)?)?;
         let object = scale::into_object(live, &patched, &scope.resource)?;
@@ -163,7 +186,9 @@ fn patched(patch: &Patch, object: &Value) -> Result<Value, ApiError> {
 fn said(patch: &Patch) -> (&[String], Value) {
     match patch {
         Patch::Json(patch) => (&[], serde_json::to_value(patch).unwrap_or_default()),
-        Patch::Merge(document) | Patch::Strategic(document) | Patch::Apply(document) => (&document.duplicates, document.value.clone()),
+        Patch::Merge(document) | Patch::Strategic(document) | Patch::Apply(document) => {
+            (&document.duplicates, document.value.clone())
+        }
     }
 }
 

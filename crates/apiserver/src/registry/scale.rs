@@ -44,7 +44,9 @@ pub(super) fn into_object(live: &Value, scale: &Value, resource: &Resource) -> R
     let given = meta(scale, "name");
     if !given.is_empty() && given != meta(live, "name") {
         let name = meta(live, "name");
-        return Err(ApiError::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({name})")));
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({name})"
+        )));
     }
     let replicas = match scale.get("spec").and_then(|spec| spec.get("replicas")) {
         None | Some(Value::Null) => 0,

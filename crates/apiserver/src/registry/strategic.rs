@@ -78,11 +78,16 @@ fn merge_field(field: &str, value: &Value, object: &mut Map<String, Value>) -> R
 
 /// Merges items that have the same key; new ones go to the end.
 fn merge_list(patch: &[Value], mut standing: Vec<Value>, key: &str) -> Result<Vec<Value>, ApiError> {
-    if patch.iter().any(|item| item.get(DIRECTIVE).is_some_and(|directive| directive == "replace") && item.get(key).is_none()) {
+    if patch
+        .iter()
+        .any(|item| item.get(DIRECTIVE).is_some_and(|directive| directive == "replace") && item.get(key).is_none())
+    {
         return Ok(patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect());
     }
     for item in patch {
-        let Value::Object(fields) = item else { return Err(ApiError::bad_request("the items of this list must be objects")) };
+        let Value::Object(fields) = item else {
+            return Err(ApiError::bad_request("the items of this list must be objects"));
+        };
         let Some(wanted) = fields.get(key) else {
             return Err(ApiError::bad_request(format!("map: {item} does not contain declared merge key: {key}")));
         };
@@ -127,7 +132,11 @@ fn set_order(field: &str, order: &Value, list: Option<&mut Value>) {
 }
 
 fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {
-    patch.iter().filter(|(field, _)| !field.starts_with('$')).map(|(field, value)| (field.clone(), value.clone())).collect()
+    patch
+        .iter()
+        .filter(|(field, _)| !field.starts_with('$'))
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -130,7 +130,8 @@ pub(super) fn mark_deleted(object: &mut Value, resource: &Resource, now: &str) {
 /// An event lies in the namespace of what it is about, or in `default` if that has none.
 fn validate_event(object: &Value) -> Vec<FieldError> {
     let subject = if object.get("involvedObject").is_some() { "involvedObject" } else { "regarding" };
-    let about = object.get(subject).and_then(|subject| subject.get("namespace")).and_then(Value::as_str).unwrap_or_default();
+    let about =
+        object.get(subject).and_then(|subject| subject.get("namespace")).and_then(Value::as_str).unwrap_or_default();
     let namespace = meta(object, "namespace");
     if about == namespace || about.is_empty() && matches!(namespace, "default" | "kube-system") {
         return Vec::new();

@@ -7,6 +7,7 @@ mod garbage;
 mod kinds;
 mod lists;
 mod namespaces;
+mod races;
 mod updates;
 mod watches;
 mod writes;
@@ -24,8 +25,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Admission, DeleteOptions, Deleted, Document, FieldValidation, List, ListOptions, Part, Patch, Registry, Scope, Selectors, WatchEvent,
-    WatchOptions, WatchStream, WriteOptions, Written,
+    Admission, DeleteOptions, Deleted, Document, FieldValidation, List, ListOptions, Part, Patch, Registry, Scope,
+    Selectors, WatchEvent, WatchOptions, WatchStream, WriteOptions, Written,
 };
 use crate::{
     ApiError,
@@ -160,7 +161,9 @@ impl Events {
     async fn word(&mut self) -> String {
         match self.next().await {
             None => "END".into(),
-            Some(WatchEvent::Object(kind, object)) => format!("{kind} {}", object["metadata"]["name"].as_str().unwrap()),
+            Some(WatchEvent::Object(kind, object)) => {
+                format!("{kind} {}", object["metadata"]["name"].as_str().unwrap())
+            }
             Some(WatchEvent::Bookmark(_, true)) => "BOOKMARK initial".into(),
             Some(WatchEvent::Bookmark(_, false)) => "BOOKMARK".into(),
             Some(WatchEvent::Error(error)) => format!("ERROR {}", error.code),

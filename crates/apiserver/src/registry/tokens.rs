@@ -48,7 +48,8 @@ impl Token {
         let refuse = || ApiError::bad_request("continue key is not valid");
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| refuse())?;
         let form: Form = serde_json::from_slice(&bytes).map_err(|_| refuse())?;
-        if form.v != VERSION || form.rv == 0 || form.start.is_empty() || form.start.split('/').any(|part| part == "..") {
+        if form.v != VERSION || form.rv == 0 || form.start.is_empty() || form.start.split('/').any(|part| part == "..")
+        {
             return Err(refuse());
         }
         Ok(Self { revision: u64::try_from(form.rv).ok().map(Revision), start: form.start })

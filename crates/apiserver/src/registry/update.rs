@@ -11,8 +11,7 @@ use serde_json::Value;
 use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written, codec,
     commit::Failure,
-    decode, limits, managers,
-    metadata,
+    decode, limits, managers, metadata,
     object::{copy_top, finalizers, is_deleting, meta, spec_finalizers},
     scale, strategy,
 };
@@ -68,7 +67,13 @@ impl Registry {
     }
 
     /// Replaces the numbers of an object's scale.
-    async fn update_scale(&self, scope: &Scope, name: &str, body: &Value, options: &WriteOptions) -> Result<Written, ApiError> {
+    async fn update_scale(
+        &self,
+        scope: &Scope,
+        name: &str,
+        body: &Value,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
         let written = self.modify(scope, name, Part::Scale, options, |scope, live| {
             let object = scale::into_object(live, body, &scope.resource)?;
             Ok(Proposal { object, warnings: Vec::new(), owned: false })
@@ -163,7 +168,8 @@ impl Registry {
         }
         object = self.admit(scope, part, Operation::Update, object, Some(live), options.dry_run)?;
         options.guard.check(&object)?;
-        if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status) {
+        if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status)
+        {
             metadata::next_generation(&mut object, live);
         }
         let mut errors = metadata::validate_update(&object, live);
@@ -210,7 +216,8 @@ pub(super) fn is_finished(object: &Value) -> bool {
 fn is_current(record: &Record, resource: &crate::catalogue::Resource) -> bool {
     let start = format!("{{\"apiVersion\":{:?}", resource.storage_api_version);
     record.value.starts_with(start.as_bytes())
-        || codec::decode_stored(record).is_ok_and(|stored| super::object::top(&stored, "apiVersion") == resource.storage_api_version)
+        || codec::decode_stored(record)
+            .is_ok_and(|stored| super::object::top(&stored, "apiVersion") == resource.storage_api_version)
 }
 
 impl Scope {

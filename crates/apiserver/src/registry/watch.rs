@@ -206,8 +206,10 @@ impl Watcher {
         }
         let resource: &Resource = &self.scope.resource;
         let everything = self.selection.is_everything();
-        let is = change.kind != ChangeKind::Deleted && (everything || self.selection.matches(&*self.codec.present_change(change, resource)?));
-        let was = change.previous.is_some() && (everything || self.selection.matches(&*self.codec.present_previous(change, resource)?));
+        let is = change.kind != ChangeKind::Deleted
+            && (everything || self.selection.matches(&*self.codec.present_change(change, resource)?));
+        let was = change.previous.is_some()
+            && (everything || self.selection.matches(&*self.codec.present_previous(change, resource)?));
         Ok(match (was, is) {
             (false, true) => Some(WatchEvent::Object("ADDED", self.codec.present_change(change, resource)?)),
             (true, true) => Some(WatchEvent::Object("MODIFIED", self.codec.present_change(change, resource)?)),
@@ -262,7 +264,9 @@ impl Start {
         let rule = options.resource_version_match.as_deref().filter(|text| !text.is_empty());
         match (options.send_initial_events, rule) {
             (None, Some("Exact" | "NotOlderThan")) => {
-                return Err(forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+                return Err(forbidden(
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                ));
             }
             (Some(_), None | Some("Exact")) => {
                 return Err(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
@@ -270,7 +274,8 @@ impl Start {
             (_, Some(other)) if other != "NotOlderThan" => return Err(unsupported_match(other)),
             _ => {}
         }
-        let revision = options.resource_version.as_deref().filter(|text| !text.is_empty()).map(parse_revision).transpose()?;
+        let revision =
+            options.resource_version.as_deref().filter(|text| !text.is_empty()).map(parse_revision).transpose()?;
         let revision = revision.unwrap_or_default();
         Ok(match (options.send_initial_events, revision) {
             (Some(true), not_older_than) => Self::State { not_older_than, bookmark: options.bookmarks },

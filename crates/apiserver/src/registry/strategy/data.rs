@@ -48,7 +48,11 @@ pub(super) fn validate_config_map(object: &Value, live: Option<&Value>) -> Vec<F
     errors.extend(keys(object, "binaryData"));
     for (key, _) in entries(object, "binaryData") {
         if object.get("data").is_some_and(|data| data.get(key).is_some()) {
-            errors.push(FieldError::invalid("data", &Value::from(key.as_str()), format!("duplicate of key present in binaryData: {key:?}")));
+            errors.push(FieldError::invalid(
+                "data",
+                &Value::from(key.as_str()),
+                format!("duplicate of key present in binaryData: {key:?}"),
+            ));
         }
     }
     errors.extend(too_large(&[object.get("data"), object.get("binaryData")], ""));
@@ -65,7 +69,9 @@ fn entries<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = (&'a Stri
 /// Keys become file names.
 fn keys(object: &Value, field: &str) -> Vec<FieldError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    let good = |key: &str| !key.is_empty() && key.len() <= 253 && key.chars().all(plain) && key != "." && !key.starts_with("..");
+    let good = |key: &str| {
+        !key.is_empty() && key.len() <= 253 && key.chars().all(plain) && key != "." && !key.starts_with("..")
+    };
     let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or \
                   'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
     let bad = entries(object, field).filter(|(key, _)| !good(key));

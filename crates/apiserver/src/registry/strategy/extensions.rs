@@ -33,7 +33,11 @@ pub(super) fn validate(object: &Value, live: Option<&Value>) -> Vec<FieldError> 
     for path in ["/spec/group", "/spec/scope", "/spec/names/plural", "/spec/names/kind"] {
         let value = object.pointer(path).unwrap_or(&Value::Null);
         if Some(value) != live.pointer(path) {
-            errors.push(FieldError::invalid(path.trim_start_matches('/').replace('/', "."), value, "field is immutable"));
+            errors.push(FieldError::invalid(
+                path.trim_start_matches('/').replace('/', "."),
+                value,
+                "field is immutable",
+            ));
         }
     }
     errors.extend(dropped_versions(object));
@@ -45,7 +49,8 @@ fn dropped_versions(object: &Value) -> Vec<FieldError> {
     let versions = object.pointer("/spec/versions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let stored = object.pointer("/status/storedVersions").and_then(Value::as_array).into_iter().flatten();
     let gone = stored.enumerate().filter(|(_, name)| !versions.iter().any(|version| version.get("name") == Some(name)));
-    let error = |(at, name)| FieldError::invalid(format!("status.storedVersions[{at}]"), name, "must appear in spec.versions");
+    let error =
+        |(at, name)| FieldError::invalid(format!("status.storedVersions[{at}]"), name, "must appear in spec.versions");
     gone.map(error).collect()
 }
 

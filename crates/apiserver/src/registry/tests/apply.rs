@@ -17,7 +17,8 @@ fn with_parts(parts: &Value) -> Value {
 #[tokio::test]
 async fn apply_creates_then_merges_then_removes() {
     let bench = Bench::new().await;
-    let created = apply(&bench, "one", with_parts(&json!([{"name": "x", "weight": 1}, {"name": "y"}])), false).await.unwrap();
+    let created =
+        apply(&bench, "one", with_parts(&json!([{"name": "x", "weight": 1}, {"name": "y"}])), false).await.unwrap();
     assert!(created.created);
     assert_eq!(created.object["spec"]["replicas"], 1);
     let entry = &created.object["metadata"]["managedFields"][0];
@@ -50,7 +51,10 @@ async fn conflicts_name_the_owner_and_force_takes_over() {
     let error = apply(&bench, "two", widget("a", "two"), false).await.unwrap_err();
     assert_eq!((error.code, error.reason), (409, "Conflict"));
     assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"one\": .spec.image");
-    assert_eq!((error.causes[0].reason.as_str(), error.causes[0].field.as_str()), ("FieldManagerConflict", ".spec.image"));
+    assert_eq!(
+        (error.causes[0].reason.as_str(), error.causes[0].field.as_str()),
+        ("FieldManagerConflict", ".spec.image")
+    );
     let forced = apply(&bench, "two", widget("a", "two"), true).await.unwrap().object;
     assert_eq!(forced["spec"]["image"], "two");
 }
@@ -97,7 +101,8 @@ async fn status_is_applied_at_its_own_door() {
 async fn scale_is_applied_too() {
     let bench = Bench::new().await;
     apply(&bench, "one", widget("a", "one"), false).await.unwrap();
-    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": 4}});
+    let scale =
+        json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": 4}});
     let patch = Patch::Apply(document(scale));
     let written = bench.registry.patch(&bench.widgets(), "a", Part::Scale, patch, &by("scaler")).await.unwrap();
     assert_eq!((&written.object["kind"], &written.object["spec"]["replicas"]), (&json!("Scale"), &json!(4)));

@@ -27,7 +27,10 @@ async fn an_established_kind_is_served_at_once() {
     assert_eq!(definition["status"]["acceptedNames"], accepted);
     assert_eq!(generation(definition), 1);
     let scope = bench.scope("example.dev", "v1", "things", None);
-    bench.create(&scope, json!({"apiVersion": "example.dev/v1", "kind": "Thing", "metadata": {"name": "t"}})).await.unwrap();
+    bench
+        .create(&scope, json!({"apiVersion": "example.dev/v1", "kind": "Thing", "metadata": {"name": "t"}}))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -54,7 +57,12 @@ async fn bad_definitions_are_refused_with_causes() {
         (with(|one| one["metadata"]["name"] = "other.example.dev".into()), "metadata.name"),
         (with(|one| one["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["size"] = json!({})), "type"),
         (with(|one| one["spec"]["versions"][0]["storage"] = false.into()), "storage"),
-        (with(|one| one["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://x.test/"}}})), "Webhook"),
+        (
+            with(
+                |one| one["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://x.test/"}}}),
+            ),
+            "Webhook",
+        ),
     ] {
         let error = bench.create(&scope, definition).await.unwrap_err();
         assert_eq!((error.code, error.reason), (422, "Invalid"), "{words}");
@@ -78,9 +86,17 @@ async fn a_changed_schema_counts_at_once_and_keeps_watches() {
     let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/colour";
     let patch = json!([{"op": "add", "path": path, "value": {"type": "string", "default": "red"}}]);
     let patch = Patch::Json(serde_json::from_value(patch).unwrap());
-    let changed = bench.registry.patch(&bench.definitions(), "widgets.example.dev", Part::Main, patch, &by("tester")).await.unwrap();
+    let changed = bench
+        .registry
+        .patch(&bench.definitions(), "widgets.example.dev", Part::Main, patch, &by("tester"))
+        .await
+        .unwrap();
     assert_eq!((generation(&changed.object), condition(&changed.object, "Established")), (2, "True"));
-    assert_eq!(bench.get(&bench.widgets(), "a").await.unwrap()["spec"]["colour"], "red", "old objects show new defaults");
+    assert_eq!(
+        bench.get(&bench.widgets(), "a").await.unwrap()["spec"]["colour"],
+        "red",
+        "old objects show new defaults"
+    );
     // A request that began before the change is checked against the new schema too.
     let late = bench.create(&old, widget("b", "x")).await.unwrap().object;
     assert_eq!(late["spec"]["colour"], "red");
@@ -98,7 +114,9 @@ async fn a_definition_takes_its_objects_along() {
     bench.create(&scope, body).await.unwrap();
     let begun = Some(bench.registry.store.revision().to_string());
     let mut events = bench.watch(&scope, WatchOptions { resource_version: begun, ..WatchOptions::default() }).await;
-    let Deleted::Pending(marked) = bench.delete(&bench.definitions(), "widgets.example.dev").await.unwrap() else { panic!("too fast") };
+    let Deleted::Pending(marked) = bench.delete(&bench.definitions(), "widgets.example.dev").await.unwrap() else {
+        panic!("too fast")
+    };
     assert_eq!(marked["metadata"]["finalizers"], json!(["customresourcecleanup.apiextensions.k8s.io"]));
     assert_eq!(condition(&marked, "Terminating"), "True");
     let late = bench.create(&bench.widgets(), widget("b", "x")).await;

@@ -60,15 +60,24 @@ async fn finalizers_hold_an_object() {
     assert_eq!(marked["metadata"]["deletionTimestamp"], "2026-01-01T00:00:05Z");
     assert_eq!((&marked["metadata"]["deletionGracePeriodSeconds"], generation(&marked)), (&json!(0), 2));
     bench.pass(5);
-    assert_eq!(revision(&pending(bench.delete(&scope, "a").await.unwrap())), revision(&marked), "the second time changes nothing");
+    assert_eq!(
+        revision(&pending(bench.delete(&scope, "a").await.unwrap())),
+        revision(&marked),
+        "the second time changes nothing"
+    );
 
-    let more = bench.merge(&scope, "a", json!({"metadata": {"finalizers": ["example.dev/hold", "example.dev/more"]}})).await;
+    let more =
+        bench.merge(&scope, "a", json!({"metadata": {"finalizers": ["example.dev/hold", "example.dev/more"]}})).await;
     let (code, message) = refused(more);
-    assert!(code == 422 && message.contains("no new finalizers can be added if the object is being deleted"), "{message}");
+    assert!(
+        code == 422 && message.contains("no new finalizers can be added if the object is being deleted"),
+        "{message}"
+    );
 
     let begun = revision(&marked).to_owned();
     let timeout = Some(Duration::from_millis(200));
-    let mut events = bench.watch(&scope, WatchOptions { resource_version: Some(begun), timeout, ..WatchOptions::default() }).await;
+    let mut events =
+        bench.watch(&scope, WatchOptions { resource_version: Some(begun), timeout, ..WatchOptions::default() }).await;
     let last = bench.merge(&scope, "a", json!({"metadata": {"finalizers": null}})).await.unwrap().object;
     assert_eq!(last["metadata"]["uid"], created["metadata"]["uid"]);
     assert_eq!(bench.get(&scope, "a").await.unwrap_err().code, 404);
@@ -81,7 +90,8 @@ async fn finalizers_hold_an_object() {
 async fn the_policy_becomes_a_finalizer() {
     let bench = Bench::new().await;
     let scope = bench.widgets();
-    for (at, (asked, expected)) in [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")].into_iter().enumerate() {
+    for (at, (asked, expected)) in [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")].into_iter().enumerate()
+    {
         let name = format!("w{at}");
         bench.create(&scope, widget(&name, "x")).await.unwrap();
         let marked = pending(bench.registry.delete(&scope, &name, &policy(asked)).await.unwrap());

@@ -75,7 +75,11 @@ async fn foreground_waits_for_dependents_that_block() {
     held["metadata"]["finalizers"] = json!(["example.dev/hold"]);
     bench.create(&bench.maps(), held).await.unwrap();
     bench.registry.delete(&bench.widgets(), "one", &policy("Foreground")).await.unwrap();
-    bench.wait_until(async || bench.get(&bench.maps(), "held").await.unwrap()["metadata"]["deletionTimestamp"].is_string()).await;
+    bench
+        .wait_until(async || {
+            bench.get(&bench.maps(), "held").await.unwrap()["metadata"]["deletionTimestamp"].is_string()
+        })
+        .await;
     bench.get(&bench.widgets(), "one").await.unwrap();
     let patch = Patch::Merge(document(json!({"metadata": {"finalizers": null}})));
     bench.registry.patch(&bench.maps(), "held", Part::Main, patch, &by("tester")).await.unwrap();

@@ -11,7 +11,10 @@ async fn secrets_keep_bytes() {
     let written = bench.create(&scope, secret).await.unwrap().object;
     assert_eq!((&written["data"], &written["type"]), (&json!({"k": "dmFsdWU=", "b": "AAE="}), &json!("Opaque")));
     assert_eq!((written.get("stringData"), written["metadata"].get("generation")), (None, None));
-    assert_eq!(refused(bench.create(&scope, json!({"metadata": {"name": "t"}, "data": {"k": "no base64!"}})).await).0, 400);
+    assert_eq!(
+        refused(bench.create(&scope, json!({"metadata": {"name": "t"}, "data": {"k": "no base64!"}})).await).0,
+        400
+    );
     assert_eq!(refused(bench.create(&scope, json!({"metadata": {"name": "t"}, "data": {"k/k": ""}})).await).0, 422);
     assert_eq!(refused(bench.merge(&scope, "s", json!({"type": "other"})).await).0, 422);
     let frozen = bench.merge(&scope, "s", json!({"immutable": true})).await.unwrap().object;
@@ -41,7 +44,10 @@ async fn events_are_one_thing_under_two_names() {
     });
     bench.create(&new, event).await.unwrap();
     let seen = bench.get(&core, "e").await.unwrap();
-    assert_eq!((&seen["apiVersion"], &seen["message"], &seen["reportingComponent"]), (&json!("v1"), &json!("it happened"), &json!("tester")));
+    assert_eq!(
+        (&seen["apiVersion"], &seen["message"], &seen["reportingComponent"]),
+        (&json!("v1"), &json!("it happened"), &json!("tester"))
+    );
     for (scope, selector) in [(&core, "involvedObject.name=a,involvedObject.kind=Widget"), (&new, "regarding.name=a")] {
         let options = ListOptions { selectors: fields(selector), ..ListOptions::default() };
         assert_eq!(bench.registry.list(scope, options).await.unwrap().items.len(), 1, "{selector}");
@@ -72,9 +78,7 @@ async fn leases_are_locks() {
 async fn bindings_keep_their_role() {
     let bench = Bench::new().await;
     let scope = bench.scope("rbac.authorization.k8s.io", "v1", "rolebindings", Some("ns"));
-    let binding = |role: &str| {
-        json!({"metadata": {"name": "system:b"}, "roleRef": {"kind": "Role", "name": role}, "subjects": [{"kind": "User", "name": "u"}]})
-    };
+    let binding = |role: &str| json!({"metadata": {"name": "system:b"}, "roleRef": {"kind": "Role", "name": role}, "subjects": [{"kind": "User", "name": "u"}]});
     let written = bench.create(&scope, binding("r")).await.unwrap().object;
     assert_eq!(written["subjects"][0]["apiGroup"], "rbac.authorization.k8s.io");
     assert!(refused(bench.update(&scope, binding("other")).await).1.contains("cannot change roleRef"));
@@ -86,9 +90,7 @@ async fn bindings_keep_their_role() {
 async fn events_fade() {
     let bench = Bench::new().await;
     let scope = bench.scope("", "v1", "events", Some("ns"));
-    let event = |name: &str, time: &str| {
-        json!({"metadata": {"name": name}, "involvedObject": {"namespace": "ns"}, "lastTimestamp": time})
-    };
+    let event = |name: &str, time: &str| json!({"metadata": {"name": name}, "involvedObject": {"namespace": "ns"}, "lastTimestamp": time});
     bench.create(&scope, event("old", "2026-01-01T00:00:00Z")).await.unwrap();
     bench.create(&scope, event("young", "2026-01-01T00:30:00Z")).await.unwrap();
     bench.create(&scope, event("changed", "2026-01-01T00:00:00Z")).await.unwrap();

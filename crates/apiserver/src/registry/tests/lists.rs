@@ -87,15 +87,22 @@ async fn revisions_are_read_as_kubernetes_reads_them() {
     assert_eq!((names(&exact), exact.revision), (vec!["w00", "w01"], then));
     let legacy = bench.registry.list(&scope, options(&then.to_string(), "", 10)).await.unwrap();
     assert_eq!(names(&legacy), ["w00", "w01"]);
-    for (revision, rule) in [("0", "NotOlderThan"), ("0", ""), (&*then.to_string(), "NotOlderThan"), (&*then.to_string(), ""), ("", "")] {
+    for (revision, rule) in
+        [("0", "NotOlderThan"), ("0", ""), (&*then.to_string(), "NotOlderThan"), (&*then.to_string(), ""), ("", "")]
+    {
         let list = bench.registry.list(&scope, options(revision, rule, 0)).await.unwrap();
         assert_eq!(names(&list), ["w01"], "{revision} {rule}");
     }
-    for (revision, rule, code) in [("", "Exact", 422), ("0", "Exact", 422), ("1", "Never", 422), ("x", "", 400), ("999999", "", 504)] {
+    for (revision, rule, code) in
+        [("", "Exact", 422), ("0", "Exact", 422), ("1", "Never", 422), ("x", "", 400), ("999999", "", 504)]
+    {
         let error = bench.registry.list(&scope, options(revision, rule, 0)).await.unwrap_err();
         assert_eq!(error.code, code, "{revision} {rule}");
         if code == 504 {
-            assert_eq!((error.causes[0].reason.as_str(), error.retry_after_seconds), ("ResourceVersionTooLarge", Some(1)));
+            assert_eq!(
+                (error.causes[0].reason.as_str(), error.retry_after_seconds),
+                ("ResourceVersionTooLarge", Some(1))
+            );
         }
     }
     let both = ListOptions { continue_token: Some("x".into()), ..options("0", "NotOlderThan", 0) };
@@ -112,7 +119,8 @@ async fn a_page_whose_moment_is_gone_can_go_on() {
     let store = Embedded::open(directory.path().join("store"), retention).unwrap();
     let registry = Registry::new(store, Arc::new(|| START.parse().unwrap()), Vec::new());
     registry.open().await.unwrap();
-    let maps = Scope { resource: registry.catalogue.find("", "v1", "configmaps").unwrap(), namespace: Some("default".into()) };
+    let maps =
+        Scope { resource: registry.catalogue.find("", "v1", "configmaps").unwrap(), namespace: Some("default".into()) };
     for at in 0..4 {
         let map = json!({"metadata": {"name": format!("m{at}")}});
         registry.create(&maps, document(map), &by("tester")).await.unwrap();
@@ -123,7 +131,11 @@ async fn a_page_whose_moment_is_gone_can_go_on() {
     assert_eq!((error.code, error.reason), (410, "Expired"));
     let list = registry.list(&maps, paged(2, error.continue_token.as_deref().map(str::to_owned))).await.unwrap();
     assert_eq!(names(&list), ["m2", "m3"]);
-    let old = ListOptions { resource_version: Some("1".into()), resource_version_match: Some("Exact".into()), ..ListOptions::default() };
+    let old = ListOptions {
+        resource_version: Some("1".into()),
+        resource_version_match: Some("Exact".into()),
+        ..ListOptions::default()
+    };
     assert_eq!(registry.list(&maps, old).await.unwrap_err().code, 410);
 }
 

@@ -12,11 +12,18 @@ async fn a_namespace_is_made_complete() {
     let scope = namespaces(&bench);
     for name in ["default", "kube-system", "essaim-system", "ns"] {
         let namespace = bench.get(&scope, name).await.unwrap();
-        assert_eq!((&namespace["status"]["phase"], &namespace["spec"]["finalizers"]), (&json!("Active"), &json!(["kubernetes"])));
+        assert_eq!(
+            (&namespace["status"]["phase"], &namespace["spec"]["finalizers"]),
+            (&json!("Active"), &json!(["kubernetes"]))
+        );
         assert_eq!(namespace["metadata"]["labels"]["kubernetes.io/metadata.name"], name);
     }
     assert_eq!(refused(bench.create(&scope, json!({"metadata": {"name": "a.b"}})).await).0, 422);
-    let emptied = bench.merge(&scope, "ns", json!({"spec": {"finalizers": []}, "metadata": {"labels": null}})).await.unwrap().object;
+    let emptied = bench
+        .merge(&scope, "ns", json!({"spec": {"finalizers": []}, "metadata": {"labels": null}}))
+        .await
+        .unwrap()
+        .object;
     assert_eq!(emptied["spec"]["finalizers"], json!(["kubernetes"]));
     assert_eq!(emptied["metadata"]["labels"]["kubernetes.io/metadata.name"], "ns");
 }
@@ -25,14 +32,20 @@ async fn a_namespace_is_made_complete() {
 async fn objects_need_a_namespace() {
     let bench = Bench::new().await;
     let nowhere = Scope { namespace: Some("nowhere".into()), ..bench.widgets() };
-    assert_eq!(refused(bench.create(&nowhere, widget("a", "x")).await), (404, "namespaces \"nowhere\" not found".into()));
+    assert_eq!(
+        refused(bench.create(&nowhere, widget("a", "x")).await),
+        (404, "namespaces \"nowhere\" not found".into())
+    );
 }
 
 #[tokio::test]
 async fn the_first_namespaces_stay() {
     let bench = Bench::new().await;
     let error = bench.delete(&namespaces(&bench), "default").await.unwrap_err();
-    assert_eq!((error.code, error.message.as_str()), (403, "namespaces \"default\" is forbidden: this namespace may not be deleted"));
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (403, "namespaces \"default\" is forbidden: this namespace may not be deleted")
+    );
 }
 
 #[tokio::test]
@@ -47,14 +60,20 @@ async fn a_namespace_takes_its_contents_along() {
 
     let late = bench.create(&bench.widgets(), widget("b", "x")).await.unwrap_err();
     assert_eq!((late.code, late.causes[0].reason.as_str()), (403, "NamespaceTerminating"));
-    assert!(late.message.contains("unable to create new content in namespace ns because it is being terminated"), "{}", late.message);
+    assert!(
+        late.message.contains("unable to create new content in namespace ns because it is being terminated"),
+        "{}",
+        late.message
+    );
 
     bench.run();
     bench.gone(&bench.maps(), "m").await;
     bench
         .wait_until(async || {
             let namespace = bench.get(&namespaces(&bench), "ns").await.unwrap();
-            namespace["status"]["conditions"][0]["message"].as_str().is_some_and(|text| text.contains("example.dev/hold"))
+            namespace["status"]["conditions"][0]["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("example.dev/hold"))
         })
         .await;
     bench.merge(&bench.widgets(), "a", json!({"metadata": {"finalizers": null}})).await.unwrap();

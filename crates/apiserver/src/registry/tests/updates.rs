@@ -13,7 +13,10 @@ async fn an_update_needs_the_revision_that_stands_there() {
     let blind = bench.update(&scope, widget("a", "two")).await;
     let (code, message) = refused(blind);
     assert_eq!(code, 422);
-    assert!(message.contains("metadata.resourceVersion: Invalid value: 0x0: must be specified for an update"), "{message}");
+    assert!(
+        message.contains("metadata.resourceVersion: Invalid value: 0x0: must be specified for an update"),
+        "{message}"
+    );
     object["spec"]["image"] = "two".into();
     let written = bench.update(&scope, object.clone()).await.unwrap();
     assert_eq!((generation(&written.object), written.created), (2, false));
@@ -174,7 +177,11 @@ async fn strategic_patches_are_for_built_in_kinds() {
     let patch = || Patch::Strategic(document(json!({"metadata": {"finalizers": ["example.dev/y"]}})));
     let error = bench.registry.patch(&bench.widgets(), "a", Part::Main, patch(), &by("tester")).await.unwrap_err();
     assert_eq!(error.code, 415);
-    assert!(error.message.contains("application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"));
+    assert!(
+        error
+            .message
+            .contains("application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml")
+    );
     let map = json!({"metadata": {"name": "m", "finalizers": ["example.dev/x"]}});
     bench.create(&bench.maps(), map).await.unwrap();
     let written = bench.registry.patch(&bench.maps(), "m", Part::Main, patch(), &by("tester")).await.unwrap();
@@ -197,7 +204,10 @@ async fn the_other_version_shows_the_same_object() {
     let object = standing(&bench).await;
     let second = bench.scope("example.dev", "v2", "widgets", Some("ns"));
     let seen = bench.get(&second, "a").await.unwrap();
-    assert_eq!((&seen["apiVersion"], &seen["spec"], revision(&seen)), (&json!("example.dev/v2"), &object["spec"], revision(&object)));
+    assert_eq!(
+        (&seen["apiVersion"], &seen["spec"], revision(&seen)),
+        (&json!("example.dev/v2"), &object["spec"], revision(&object))
+    );
     let mut changed = Value::clone(&seen);
     changed["spec"]["image"] = "two".into();
     assert_eq!(bench.update(&second, changed).await.unwrap().object["apiVersion"], "example.dev/v2");

@@ -3,7 +3,11 @@
 use super::*;
 
 fn from(revision: &str) -> WatchOptions {
-    WatchOptions { resource_version: Some(revision.into()), timeout: Some(Duration::from_mins(10)), ..WatchOptions::default() }
+    WatchOptions {
+        resource_version: Some(revision.into()),
+        timeout: Some(Duration::from_mins(10)),
+        ..WatchOptions::default()
+    }
 }
 
 fn streaming(bookmarks: bool) -> WatchOptions {
@@ -75,7 +79,11 @@ async fn bookmarks_come_each_minute_and_before_the_end() {
     let mut events = bench.watch(&scope, options).await;
     bench.create(&bench.maps(), json!({"metadata": {"name": "elsewhere"}})).await.unwrap();
     let Some(WatchEvent::Bookmark(seen, false)) = events.next().await else { panic!("no bookmark") };
-    assert_eq!(seen, bench.registry.store.revision(), "a bookmark is as new as the store, even when nothing happened here");
+    assert_eq!(
+        seen,
+        bench.registry.store.revision(),
+        "a bookmark is as new as the store, even when nothing happened here"
+    );
     assert_eq!((events.word().await, events.word().await), ("BOOKMARK".into(), "END".into()));
 }
 
@@ -99,11 +107,18 @@ async fn selectors_turn_changes_into_comings_and_goings() {
     bench.create(&scope, widget("a", "x")).await.unwrap();
     bench.merge(&scope, "a", label("web")).await.unwrap();
     bench.merge(&scope, "a", json!({"spec": {"image": "two"}})).await.unwrap();
-    let left = bench.merge(&scope, "a", json!({"metadata": {"labels": {"app": "db"}}, "spec": {"image": "three"}})).await.unwrap().object;
+    let left = bench
+        .merge(&scope, "a", json!({"metadata": {"labels": {"app": "db"}}, "spec": {"image": "three"}}))
+        .await
+        .unwrap()
+        .object;
     bench.delete(&scope, "a").await.unwrap();
     assert_eq!((events.word().await, events.word().await), ("ADDED a".into(), "MODIFIED a".into()));
     let (kind, gone) = events.object().await;
-    assert_eq!((kind, &gone["spec"]["image"], &gone["metadata"]["labels"]["app"]), ("DELETED", &json!("two"), &json!("web")));
+    assert_eq!(
+        (kind, &gone["spec"]["image"], &gone["metadata"]["labels"]["app"]),
+        ("DELETED", &json!("two"), &json!("web"))
+    );
     assert_eq!(revision(&gone), revision(&left));
     assert_eq!(events.word().await, "END");
 }
@@ -117,7 +132,10 @@ async fn one_object_can_be_watched_by_name() {
         bench.create(&scope, widget(name, "x")).await.unwrap();
     }
     bench.delete(&scope, "b").await.unwrap();
-    assert_eq!((events.word().await, events.word().await, events.word().await), ("ADDED b".into(), "DELETED b".into(), "END".into()));
+    assert_eq!(
+        (events.word().await, events.word().await, events.word().await),
+        ("ADDED b".into(), "DELETED b".into(), "END".into())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +175,8 @@ async fn a_revision_that_is_gone_is_an_event() {
     let store = Embedded::open(directory.path().join("store"), options).unwrap();
     let registry = Registry::new(store, Arc::new(|| START.parse().unwrap()), Vec::new());
     registry.open().await.unwrap();
-    let maps = Scope { resource: registry.catalogue.find("", "v1", "configmaps").unwrap(), namespace: Some("default".into()) };
+    let maps =
+        Scope { resource: registry.catalogue.find("", "v1", "configmaps").unwrap(), namespace: Some("default".into()) };
     for at in 0..5 {
         registry.create(&maps, document(json!({"metadata": {"name": format!("m{at}")}})), &by("tester")).await.unwrap();
     }

@@ -30,12 +30,21 @@ async fn names_are_checked_and_taken_once() {
     let scope = bench.widgets();
     bench.create(&scope, widget("a", "x")).await.unwrap();
     let again = bench.create(&scope, widget("a", "x")).await.unwrap_err();
-    assert_eq!((again.code, again.reason, again.message.as_str()), (409, "AlreadyExists", "widgets.example.dev \"a\" already exists"));
+    assert_eq!(
+        (again.code, again.reason, again.message.as_str()),
+        (409, "AlreadyExists", "widgets.example.dev \"a\" already exists")
+    );
     let upper = bench.create(&scope, widget("A", "x")).await.unwrap_err();
     assert_eq!((upper.code, upper.causes[0].field.as_str()), (422, "metadata.name"));
-    assert!(upper.message.starts_with("Widget.example.dev \"A\" is invalid: metadata.name: Invalid value: \"A\": a lowercase RFC 1123 subdomain"));
+    assert!(upper.message.starts_with(
+        "Widget.example.dev \"A\" is invalid: metadata.name: Invalid value: \"A\": a lowercase RFC 1123 subdomain"
+    ));
     let nameless = bench.create(&scope, widget("", "x")).await.unwrap_err();
-    assert!(nameless.message.contains("metadata.name: Required value: name or generateName is required"), "{}", nameless.message);
+    assert!(
+        nameless.message.contains("metadata.name: Required value: name or generateName is required"),
+        "{}",
+        nameless.message
+    );
 }
 
 #[tokio::test]
@@ -60,19 +69,43 @@ async fn a_body_for_another_place_is_refused() {
         body
     };
     for (body, code, words) in [
-        (with(|body| body["apiVersion"] = "example.dev/v2".into()), 400, "does not match the expected API version (example.dev/v1)"),
+        (
+            with(|body| body["apiVersion"] = "example.dev/v2".into()),
+            400,
+            "does not match the expected API version (example.dev/v1)",
+        ),
         (with(|body| body["kind"] = "Gadget".into()), 400, "cannot be handled as a Widget"),
         (with(|body| body["kind"] = Value::Null), 400, "Object 'Kind' is missing"),
-        (with(|body| body["metadata"]["namespace"] = "other".into()), 400, "namespace of the provided object does not match"),
+        (
+            with(|body| body["metadata"]["namespace"] = "other".into()),
+            400,
+            "namespace of the provided object does not match",
+        ),
         (with(|body| body["metadata"]["resourceVersion"] = "5".into()), 400, "resourceVersion should not be set"),
-        (with(|body| body["metadata"]["labels"] = json!({"a": 1})), 400, "metadata.labels.a must be a string, found number"),
+        (
+            with(|body| body["metadata"]["labels"] = json!({"a": 1})),
+            400,
+            "metadata.labels.a must be a string, found number",
+        ),
         (with(|body| body["metadata"]["labels"] = json!({"a b": "c"})), 422, "metadata.labels: Invalid value: \"a b\""),
         (with(|body| body["metadata"]["finalizers"] = json!(["x"])), 422, "nor is it fully qualified"),
-        (with(|body| body["metadata"]["ownerReferences"] = json!([{"kind": "X"}])), 422, "metadata.ownerReferences.uid"),
-        (with(|body| body["metadata"]["annotations"] = json!({"a": "x".repeat(300_000)})), 422, "may not be more than 262144 bytes"),
+        (
+            with(|body| body["metadata"]["ownerReferences"] = json!([{"kind": "X"}])),
+            422,
+            "metadata.ownerReferences.uid",
+        ),
+        (
+            with(|body| body["metadata"]["annotations"] = json!({"a": "x".repeat(300_000)})),
+            422,
+            "may not be more than 262144 bytes",
+        ),
         (with(|body| body["spec"] = json!({})), 422, "spec.image: Required value"),
         (with(|body| body["spec"]["replicas"] = 11.into()), 422, "at most ten"),
-        (with(|body| body["spec"]["image"] = "x".repeat(1_600_000).into()), 413, "larger than the limit of 1572864 bytes"),
+        (
+            with(|body| body["spec"]["image"] = "x".repeat(1_600_000).into()),
+            413,
+            "larger than the limit of 1572864 bytes",
+        ),
         (json!(["no object"]), 400, "must be an object"),
     ] {
         let (found, message) = refused(bench.create(&scope, body).await);
@@ -95,7 +128,8 @@ async fn unknown_and_duplicate_fields() {
         r#"strict decoding error: unknown field "metadata.bar", unknown field "spec.foo", duplicate field "spec.image""#
     );
     let written = bench.registry.create(&scope, body.clone(), &dry()).await.unwrap();
-    let warnings = [r#"unknown field "metadata.bar""#, r#"unknown field "spec.foo""#, r#"duplicate field "spec.image""#];
+    let warnings =
+        [r#"unknown field "metadata.bar""#, r#"unknown field "spec.foo""#, r#"duplicate field "spec.image""#];
     assert_eq!(written.warnings, warnings);
     assert_eq!(written.object["spec"].get("foo"), None);
     let ignore = WriteOptions { field_validation: FieldValidation::Ignore, ..by("tester") };

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use essaim_store::Revision;
+use essaim_store::{Key, Revision};
 use serde_json::Value;
 
 use super::{ListOptions, Registry, Scope, tasks::News};
@@ -78,13 +78,12 @@ impl Registry {
     pub(super) async fn note_changes(self: Arc<Self>) {
         let mut follower = self.follow("/registry/");
         while let Some(news) = follower.next().await {
-            match news {
-                News::All(records) => {
-                    records.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.modified))
-                }
-                News::Changes(changes) => {
-                    changes.iter().for_each(|one| self.cached_lists.touched(one.key.as_str(), one.revision))
-                }
+            let seen: Vec<(Key, Revision)> = match news {
+                News::All(records) => records.into_iter().map(|one| (one.key, one.modified)).collect(),
+                News::Changes(changes) => changes.iter().map(|one| (one.key.clone(), one.revision)).collect(),
+            };
+            for (key, revision) in seen {
+                self.cached_lists.touched(key.as_str(), revision);
             }
         }
     }

@@ -1,0 +1,122 @@
+//! Many at once.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// What a client that follows a watch believes to be there: name to revision.
+fn follow(believed: &mut BTreeMap<String, String>, event: WatchEvent) {
+    let WatchEvent::Object(kind, object) = event else { return };
+    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+    let known = believed.contains_key(&name);
+    match kind {
+        "ADDED" => assert!(!known, "{name} was added twice"),
+        _ => assert!(known, "{kind} {name} came before it was added"),
+    }
+    if kind == "DELETED" {
+        believed.remove(&name);
+    } else {
+        believed.insert(name, revision(&object).to_owned());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_follows_a_watch_knows_what_a_list_shows() {
+    let bench = Arc::new(Bench::new().await);
+    let begun = Some(bench.registry.store.revision().to_string());
+    let options = |selectors| WatchOptions { selectors, resource_version: begun.clone(), ..WatchOptions::default() };
+    let mut all = bench.watch(&bench.widgets(), options(Selectors::default())).await;
+    let mut some = bench.watch(&bench.widgets(), options(labels("on=yes"))).await;
+
+    let mut writers = JoinSet::new();
+    for writer in 0..4_usize {
+        let bench = bench.clone();
+        writers.spawn(async move {
+            for step in 0..40_usize {
+                let name = format!("w{}", (writer + step * 7) % 5);
+                let scope = bench.widgets();
+                let on = if step % 3 == 0 { "yes" } else { "no" };
+                let outcome = match step % 4 {
+                    0 => bench.create(&scope, widget(&name, "x")).await.map(drop),
+                    3 => bench.delete(&scope, &name).await.map(drop),
+                    _ => bench
+                        .merge(
+                            &scope,
+                            &name,
+                            json!({"metadata": {"labels": {"on": on, "step": format!("{writer}-{step}")}}}),
+                        )
+                        .await
+                        .map(drop),
+                };
+                if let Err(error) = outcome {
+                    assert!(matches!(error.code, 404 | 409), "{error}");
+                }
+            }
+        });
+    }
+    while let Some(outcome) = writers.join_next().await {
+        outcome.unwrap();
+    }
+    let scope = bench.widgets();
+    let mut last = widget("last", "x");
+    last["metadata"]["labels"] = json!({"on": "yes"});
+    bench.create(&scope, last).await.unwrap();
+    for (events, selectors) in [(&mut all, Selectors::default()), (&mut some, labels("on=yes"))] {
+        let mut believed = BTreeMap::new();
+        while !believed.contains_key("last") {
+            follow(&mut believed, events.next().await.expect("the watch goes on"));
+        }
+        let list = bench.registry.list(&scope, ListOptions { selectors, ..ListOptions::default() }).await.unwrap();
+        let shown = list
+            .items
+            .iter()
+            .map(|one| (one["metadata"]["name"].as_str().unwrap().to_owned(), revision(one).to_owned()));
+        assert_eq!(believed, shown.collect());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_left_behind_in_a_namespace_that_goes() {
+    let mut bench = Bench::new().await;
+    bench.run();
+    let bench = Arc::new(bench);
+    let mut writers = JoinSet::new();
+    for writer in 0..4 {
+        let bench = bench.clone();
+        writers.spawn(async move {
+            for step in 0.. {
+                let body = json!({"metadata": {"name": format!("m{writer}-{step}")}});
+                match bench.create(&bench.maps(), body).await {
+                    Ok(_) => {}
+                    Err(error) if matches!(error.code, 403 | 404) => return,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let namespaces = bench.scope("", "v1", "namespaces", None);
+    bench.delete(&namespaces, "ns").await.unwrap();
+    while let Some(outcome) = writers.join_next().await {
+        outcome.unwrap();
+    }
+    bench.gone(&namespaces, "ns").await;
+    assert!(bench.list(&bench.maps()).await.items.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_takes_a_lease() {
+    let bench = Arc::new(Bench::new().await);
+    let scope = bench.scope("coordination.k8s.io", "v1", "leases", Some("ns"));
+    let free =
+        bench.create(&scope, json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": ""}})).await.unwrap().object;
+    let takers = (0..8).map(|taker| {
+        let mut taken = Value::clone(&free);
+        taken["spec"]["holderIdentity"] = format!("taker-{taker}").into();
+        let (bench, scope) = (bench.clone(), scope.clone());
+        async move { bench.update(&scope, taken).await }
+    });
+    let outcomes = futures::future::join_all(takers).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert!(outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).all(|error| error.code == 409));
+}

@@ -65,6 +65,19 @@ pub enum Error {
         see: String,
     },
 
+    /// Something that was just started is gone again.
+    #[error("{what} ended right after its start; the reason should stand in {}", see.display())]
+    Ended {
+        /// What was started.
+        what: String,
+        /// Its log.
+        see: PathBuf,
+    },
+
+    /// Namespaces, mounts and engines are root's to make.
+    #[error("the throw-away site needs root, for network namespaces and Docker engines")]
+    NotRoot,
+
     /// A program is missing, and installing its Debian packages did not bring it.
     #[error("no `{program}` on this machine, and the Debian packages {packages:?} did not bring it")]
     Missing {
@@ -118,6 +131,15 @@ pub enum Error {
     /// `cargo metadata` did not answer.
     #[error("cannot read the workspace")]
     Metadata(#[source] cargo_metadata::Error),
+
+    /// A peer of the bench did not answer as it should.
+    #[error("`{what}` of a peer failed: {why}")]
+    Exchange {
+        /// What was asked.
+        what: String,
+        /// What came back.
+        why: String,
+    },
 
     /// A notebook did not do what was asked.
     #[error("the notebook: {0}")]

@@ -32,6 +32,7 @@ mod swarm;
 mod traces;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
 
@@ -45,7 +46,7 @@ use crate::error::Error;
 use crate::progress;
 use crate::settings::Settings;
 use docker::Docker;
-use layout::{ENGINES, Engine};
+use layout::{ENGINES, Engine, LOCK};
 use lock::Lock;
 
 /// What the site is made with, and the Debian packages that bring it.
@@ -75,12 +76,13 @@ impl Site {
     /// It also undoes faults (`cut`, `kill`): tests that share a site call it once, and [`Site::attach`] afterwards.
     pub fn up() -> Result<Self, Error> {
         let settings = Settings::from_environment();
-        let _lock = Lock::take()?;
         if let Some(manager) = foreign(&settings) {
             progress::say(&format!("using the Swarm that is here already: {}", manager.host()));
             existing::ensure(&settings, &manager)?;
             return Ok(Self { manager, is_ours: false, settings });
         }
+        require_root()?;
+        let _lock = Lock::take(Path::new(LOCK))?;
         debian::require(&NEEDS)?;
         shared::ensure()?;
         network::ensure()?;
@@ -103,17 +105,18 @@ impl Site {
 
     /// Removes the site. Guarantees: of what `up` made, only installed packages and the cache are left.
     pub fn down() -> Result<(), Error> {
-        let lock = Lock::take()?;
         if let Some(manager) = existing::named(&Settings::from_environment()) {
-            existing::clean(&manager)?;
-            return lock.remove();
+            return existing::clean(&manager);
         }
         if let Some(manager) = existing::usual() {
             existing::clean(&manager)?;
         }
-        if is_made() {
-            remove_throw_away()?;
+        if !is_made() {
+            return Ok(());
         }
+        require_root()?;
+        let lock = Lock::take(Path::new(LOCK))?;
+        remove_throw_away()?;
         lock.remove()
     }
 
@@ -181,7 +184,7 @@ impl Site {
     /// The containers of before do not survive it, as after a reboot; whether they come back is Swarm's to decide.
     pub fn start(&self, node: &str) -> Result<(), Error> {
         let engine = self.own(node)?;
-        let _lock = Lock::take()?;
+        let _lock = Lock::take(Path::new(LOCK))?;
         engine::ensure(engine)?;
         if engine.number == layout::manager().number {
             swarm::ensure()?;
@@ -205,6 +208,12 @@ fn foreign(settings: &Settings) -> Option<Docker> {
 
 fn is_made() -> bool {
     Path::new(STATE).exists()
+}
+
+fn require_root() -> Result<(), Error> {
+    let process = "/proc/self";
+    let owner = fs::metadata(process).map_err(Error::file("look at", process))?.uid();
+    if owner == 0 { Ok(()) } else { Err(Error::NotRoot) }
 }
 
 fn remove_throw_away() -> Result<(), Error> {

@@ -50,9 +50,24 @@ pub(crate) fn ensure(engine: &Engine) -> Result<(), Error> {
         sweep(engine)?;
         start(engine)?;
     }
-    let docker = docker(engine);
-    let answer = || Ok(docker.answers().then_some(()));
-    wait::until(&format!("{} to answer", engine.name), START, &engine.log().display(), answer)
+    wait_for_answer(engine)
+}
+
+fn wait_for_answer(engine: &Engine) -> Result<(), Error> {
+    let (docker, log) = (docker(engine), engine.log());
+    let mut was_alive = false;
+    wait::until(&format!("{} to answer", engine.name), START, &log.display(), || {
+        if docker.answers() {
+            return Ok(Some(()));
+        }
+        // It shows up a moment after its start, and not again once it has given up.
+        let is_alive = is_alive(engine);
+        if was_alive && !is_alive {
+            return Err(Error::Ended { what: format!("dockerd of {}", engine.name), see: log.clone() });
+        }
+        was_alive = is_alive;
+        Ok(None)
+    })
 }
 
 /// Kills dockerd and nothing else, as a crash would: its containers run on.

@@ -1,10 +1,12 @@
 //! A Swarm that was there before: used as it is, for machines that have a real one.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use super::docker::Docker;
 use super::layout::{LABEL, manager};
+use super::lock::Lock;
 use super::{engine, images, swarm};
 use crate::error::Error;
 use crate::settings::Settings;
@@ -36,6 +38,10 @@ fn is_manager(docker: &Docker) -> bool {
 
 /// Adds the images and the network, both labelled as ours.
 pub(crate) fn ensure(settings: &Settings, docker: &Docker) -> Result<(), Error> {
+    let cache = &settings.cache;
+    fs::create_dir_all(cache).map_err(Error::file("create", cache))?;
+    // Not the lock of the throw-away site: whoever may use Docker need not be root.
+    let _lock = Lock::take(&cache.join("lock"))?;
     images::ensure_on_foreign(settings, docker)?;
     swarm::ensure_network(docker)
 }

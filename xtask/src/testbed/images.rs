@@ -93,7 +93,7 @@ fn build_uncached(settings: &Settings, wanted: &[Wanted]) -> Result<(), Error> {
 }
 
 fn build(settings: &Settings, engine: &Docker, want: &Wanted) -> Result<(), Error> {
-    let context = settings.cache.join("context");
+    let context = settings.cache.join(format!("context-{}", std::process::id()));
     if context.exists() {
         fs::remove_dir_all(&context).map_err(Error::file("remove", &context))?;
     }

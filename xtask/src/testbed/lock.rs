@@ -5,7 +5,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::layout::LOCK;
 use crate::error::Error;
 use crate::wait;
 
@@ -19,11 +18,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn take() -> Result<Self, Error> {
-        Self::take_at(Path::new(LOCK), LIMIT)
+    /// Waits for whoever holds it.
+    pub(crate) fn take(path: &Path) -> Result<Self, Error> {
+        Self::take_within(path, LIMIT)
     }
 
-    fn take_at(path: &Path, limit: Duration) -> Result<Self, Error> {
+    fn take_within(path: &Path, limit: Duration) -> Result<Self, Error> {
         let what = format!("another test bed command, which holds {}", path.display());
         wait::until(&what, limit, &"`ps`, which shows that command", || {
             let file = File::options().create(true).append(true).open(path).map_err(Error::file("open", path))?;
@@ -58,13 +58,13 @@ mod tests {
         let path = directory.path().join("lock");
         let short = Duration::from_millis(100);
 
-        let first = Lock::take_at(&path, short).unwrap();
-        assert!(Lock::take_at(&path, short).is_err());
+        let first = Lock::take_within(&path, short).unwrap();
+        assert!(Lock::take_within(&path, short).is_err());
         fs::remove_file(&path).unwrap();
         drop(first);
-        let second = Lock::take_at(&path, short).unwrap();
-        assert!(Lock::take_at(&path, short).is_err());
+        let second = Lock::take_within(&path, short).unwrap();
+        assert!(Lock::take_within(&path, short).is_err());
         drop(second);
-        Lock::take_at(&path, short).unwrap();
+        Lock::take_within(&path, short).unwrap();
     }
 }

@@ -7,6 +7,8 @@ mod answers;
 mod jupyter;
 mod schedule;
 mod server;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::{

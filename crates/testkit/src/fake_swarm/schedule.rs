@@ -117,8 +117,7 @@ impl World {
             }
             Wanted::Shutdown | Wanted::Remove => None,
             // The predecessor's end opens the way; until then nothing of it may start.
-            Wanted::Ready => (!self.has_running_predecessor(task))
-                .then(|| Next { error: task.error.clone(), ..Next::to(task.state, Wanted::Running, self.now) }),
+            Wanted::Ready => self.way_is_free_since(task).map(|since| Next::to(task.state, Wanted::Running, since)),
             Wanted::Running => self.next_up(task),
         }
     }
@@ -129,7 +128,9 @@ impl World {
             State::New if self.now < task.since + options.assign => None,
             State::New | State::Pending => match self.place(task) {
                 Ok(place) => {
-                    Some(Next { node: Some(place.id.clone()), ..Next::to(State::Assigned, task.wanted, self.now) })
+                    // Who never had to wait was assigned in time, however long ago that is.
+                    let since = if task.state == State::New { task.since + options.assign } else { self.now };
+                    Some(Next { node: Some(place.id.clone()), ..Next::to(State::Assigned, task.wanted, since) })
                 }
                 Err(why) if task.state == State::Pending && task.error == why => None,
                 Err(why) => Some(Next { error: why, ..Next::to(State::Pending, task.wanted, self.now) }),
@@ -152,9 +153,12 @@ impl World {
         (self.now >= due).then(|| Next::to(state, task.wanted, due))
     }
 
-    fn has_running_predecessor(&self, task: &Task) -> bool {
-        let mut others = self.tasks.iter().filter(|other| other.service == task.service && other.id != task.id);
-        others.any(|other| other.state <= State::Running && other.created <= task.created)
+    /// When the last predecessor ended, `None` while one may run.
+    fn way_is_free_since(&self, task: &Task) -> Option<Instant> {
+        let others = self.tasks.iter().filter(|other| other.service == task.service && other.id != task.id);
+        others
+            .filter(|other| other.created <= task.created)
+            .try_fold(task.since, |since, other| (other.state > State::Running).then(|| since.max(other.since)))
     }
 
     /// Why the machine cannot start the container.

@@ -182,6 +182,7 @@ impl Site {
     /// Starts the node's dockerd again with the directories that it had, and waits until it answers.
     ///
     /// The containers of before do not survive it, as after a reboot; whether they come back is Swarm's to decide.
+    /// The engines' gossip needs up to some 10 s more before traffic flows between all of them again.
     pub fn start(&self, node: &str) -> Result<(), Error> {
         let engine = self.own(node)?;
         let _lock = Lock::take(Path::new(LOCK))?;

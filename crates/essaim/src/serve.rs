@@ -58,7 +58,7 @@ pub(crate) async fn serve(configuration: Configuration) -> Result<(), Error> {
     serving.cancel();
     while listening.join_next().await.is_some() {}
     if let Some(api) = api {
-        api.close();
+        tokio::task::spawn_blocking(move || api.close()).await.map_err(Error::Role)?;
     }
     outcome
 }

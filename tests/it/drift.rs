@@ -24,7 +24,8 @@ fn a_hand_edit_is_put_right() {
     stage.wait_ready("edited");
     let edits: [&[&str]; 3] = [&["--limit-memory", "32M"], &["--env-add", "INTRUDER=1"], &["--replicas", "2"]];
     for edit in edits {
-        let arguments = [&["service", "update", "--detach", "--no-resolve-image"], edit, &["jns-alice_edited"]].concat();
+        let arguments =
+            [&["service", "update", "--detach", "--no-resolve-image"], edit, &["jns-alice_edited"]].concat();
         stage.site.docker(&arguments).unwrap();
         wait_until("the edit to be put right", || {
             let spec = &stage.inspect("jns-alice_edited")["Spec"];

@@ -70,7 +70,11 @@ fn binary() -> PathBuf {
 fn take_turn(alone: bool) -> File {
     let path = std::env::temp_dir().join("essaim-tests-turn.lock");
     let file = File::options().create(true).append(true).open(path).unwrap();
-    if alone { file.lock().unwrap() } else { file.lock_shared().unwrap() }
+    if alone {
+        file.lock().unwrap()
+    } else {
+        file.lock_shared().unwrap()
+    }
     file
 }
 
@@ -87,7 +91,9 @@ impl Stage {
 
     /// The manifest of such a server.
     pub(crate) fn manifest(name: &str, spec: &str) -> String {
-        format!("apiVersion: essaim.dev/v1alpha1\nkind: NotebookServer\nmetadata: {{name: {name}, namespace: alice}}\nspec: {spec}\n")
+        format!(
+            "apiVersion: essaim.dev/v1alpha1\nkind: NotebookServer\nmetadata: {{name: {name}, namespace: alice}}\nspec: {spec}\n"
+        )
     }
 
     /// The server of alice as it stands.
@@ -100,7 +106,8 @@ impl Stage {
         let what = format!("{name}: {kind}={status} {reason}");
         wait_until(&what, || {
             let found = condition(&self.get(name), kind)?;
-            (found["status"] == status && found["reason"] == reason).then(|| found["message"].as_str().unwrap().to_owned())
+            (found["status"] == status && found["reason"] == reason)
+                .then(|| found["message"].as_str().unwrap().to_owned())
         })
     }
 
@@ -120,7 +127,8 @@ impl Stage {
     pub(crate) fn containers(&self, name: &str) -> Vec<String> {
         let filter = format!("label=essaim.dev/owner-name={name}");
         let nodes = self.site.nodes().unwrap();
-        let listed = nodes.iter().map(|node| self.site.docker_on(&node.name, &["ps", "--quiet", "--filter", &filter]).unwrap());
+        let listed =
+            nodes.iter().map(|node| self.site.docker_on(&node.name, &["ps", "--quiet", "--filter", &filter]).unwrap());
         listed.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 

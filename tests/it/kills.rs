@@ -59,7 +59,10 @@ fn kill_at(stage: &mut Stage, step: u64, kubectl: &[&str]) -> bool {
     let seen = log(stage).len();
     stage.essaim.launch(&["--hold-at-step".into(), step.to_string()]).unwrap();
     let is_held = |stage: &Stage| log(stage)[seen..].contains("held here until killed");
-    wait_until("the API", || (is_held(stage) || stage.essaim.kubectl(&["get", "--raw", "/readyz", "--request-timeout=2s"]).is_ok()).then_some(()));
+    wait_until("the API", || {
+        (is_held(stage) || stage.essaim.kubectl(&["get", "--raw", "/readyz", "--request-timeout=2s"]).is_ok())
+            .then_some(())
+    });
     let mut client = stage.essaim.kubectl_in_background(kubectl).unwrap();
     let end = crate::fixture::now() + AT_REST;
     let held = wait_until("the step", || {

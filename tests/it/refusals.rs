@@ -30,10 +30,13 @@ fn what_cannot_be_carried_out_says_why_in_its_condition() {
     assert!(words.contains("engine1: has ") && words.contains("900Gi are asked for"), "{words}");
     stage.delete("too-large");
 
-    stage.essaim.apply(&crate::fixture::FAKE_CLASS.replace("name: fake}", "name: mountless}").replace(
-        "  resources:\n",
-        "  mounts: [{source: '/no/such/directory/{login}', target: /data}]\n  resources:\n",
-    )).unwrap();
+    stage
+        .essaim
+        .apply(&crate::fixture::FAKE_CLASS.replace("name: fake}", "name: mountless}").replace(
+            "  resources:\n",
+            "  mounts: [{source: '/no/such/directory/{login}', target: /data}]\n  resources:\n",
+        ))
+        .unwrap();
     stage.server("no-mount", "{class: mountless}");
     let words = stage.wait_for("no-mount", "Ready", "False", "MountMissing");
     assert!(words.contains("/no/such/directory/alice"), "{words}");
@@ -67,7 +70,10 @@ fn malformed_manifests_are_refused_with_what_to_change() {
     ];
     for (manifest, words) in cases {
         let said = refusal(&stage, &manifest);
-        assert!(said.to_lowercase().contains(&words.to_lowercase()), "{manifest}\n--- should say {words:?}, says\n{said}");
+        assert!(
+            said.to_lowercase().contains(&words.to_lowercase()),
+            "{manifest}\n--- should say {words:?}, says\n{said}"
+        );
     }
     assert!(stage.essaim.kubectl(&["get", "nbs", "-A"]).unwrap().is_empty(), "something was made all the same");
 }
@@ -89,7 +95,9 @@ fn a_key_that_stands_twice_is_refused() {
 #[test]
 fn a_namespace_that_is_not_the_callers_is_forbidden() {
     let stage = stage();
-    wait_until("bob's right in his own namespace", || stage.essaim.kubectl_as("bob", &["get", "nbs", "-n", "bob"]).ok());
+    wait_until("bob's right in his own namespace", || {
+        stage.essaim.kubectl_as("bob", &["get", "nbs", "-n", "bob"]).ok()
+    });
     let said = stage.essaim.kubectl_as("bob", &["get", "nbs", "-n", "alice"]).unwrap_err().to_string();
     assert!(said.contains("Forbidden") && said.contains("in the namespace \"alice\""), "{said}");
     let manifest = stage.folder().join("intruder.yaml");
@@ -98,17 +106,23 @@ fn a_namespace_that_is_not_the_callers_is_forbidden() {
     assert!(said.contains("Forbidden") || said.contains("forbidden"), "{said}");
     assert_eq!(stage.leftovers("intruder"), Vec::<String>::new());
     // Status belongs to the controllers: a user cannot forge an address.
-    let said = stage.essaim.kubectl_as("bob", &["auth", "can-i", "patch", "notebookservers", "--subresource=status", "-n", "bob"]).unwrap_err().to_string();
+    let said = stage
+        .essaim
+        .kubectl_as("bob", &["auth", "can-i", "patch", "notebookservers", "--subresource=status", "-n", "bob"])
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("failed"), "{said}");
 }
 
 #[test]
 fn a_manifest_of_10_mb_is_refused_and_the_server_goes_on() {
     let stage = stage();
-    let huge = format!("{}    - {{name: BIG, value: {}}}\n", server("huge", "\n  class: fake\n  env:"), "x".repeat(10 << 20));
+    let huge =
+        format!("{}    - {{name: BIG, value: {}}}\n", server("huge", "\n  class: fake\n  env:"), "x".repeat(10 << 20));
     let path = stage.folder().join("huge.yaml");
     std::fs::write(&path, huge).unwrap();
-    let said = stage.essaim.kubectl(&["create", "--validate=false", "-f", path.to_str().unwrap()]).unwrap_err().to_string();
+    let said =
+        stage.essaim.kubectl(&["create", "--validate=false", "-f", path.to_str().unwrap()]).unwrap_err().to_string();
     assert!(said.contains("larger than the limit") || said.contains("too large"), "{said}");
     assert!(stage.essaim.kubectl(&["get", "nbs", "-A"]).unwrap().is_empty());
 }

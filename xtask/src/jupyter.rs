@@ -47,12 +47,26 @@ impl Caller {
         Self { gateway: gateway.to_owned(), authorization, cookie: None, accept: "application/json" }
     }
 
-    /// One request.
+    /// One request; a body is JSON.
     ///
     /// # Errors
     /// No answer within a minute.
     pub fn request(&self, method: &str, path: &str, body: &str) -> Result<Answer, Error> {
-        run(self.send(method, path, body))
+        run(self.send(method, path, &[], body))
+    }
+
+    /// One request with further headers, among which `Content-Type` says what the body is.
+    ///
+    /// # Errors
+    /// No answer within a minute.
+    pub fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, Error> {
+        run(self.send(method, path, headers, body))
     }
 
     /// Starts a kernel on the server behind `base` (`/user/NAMESPACE/NAME/`), runs the code, and gives back what it printed.
@@ -60,10 +74,30 @@ impl Caller {
     /// # Errors
     /// The kernel did not start, the code failed, or nothing came within a minute.
     pub fn run_cell(&self, base: &str, code: &str) -> Result<String, Error> {
-        run(self.execute(base, code))
+        let kernel = self.start_kernel(base)?;
+        self.run_in_kernel(base, &kernel, code)
     }
 
-    async fn send(&self, method: &str, path: &str, body: &str) -> Result<Answer, Error> {
+    /// Starts a kernel on the server behind `base`, and gives its id.
+    ///
+    /// # Errors
+    /// The kernel did not start.
+    pub fn start_kernel(&self, base: &str) -> Result<String, Error> {
+        let started = self.request("POST", &format!("{base}api/kernels"), "{}")?;
+        let none = || Error::Notebook(format!("no kernel: {} {}", started.status, started.body));
+        let kernel: Value = serde_json::from_str(&started.body).map_err(|_| none())?;
+        kernel["id"].as_str().map(str::to_owned).ok_or_else(none)
+    }
+
+    /// Runs the code in a kernel that runs already, and gives back what it printed.
+    ///
+    /// # Errors
+    /// The code failed, or nothing came within a minute.
+    pub fn run_in_kernel(&self, base: &str, kernel: &str, code: &str) -> Result<String, Error> {
+        run(self.execute(base, kernel, code))
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, Error> {
         let failed = |what: String| Error::Notebook(format!("{method} {path}: {what}"));
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let mut request = http::Request::builder()
@@ -73,8 +107,11 @@ impl Caller {
         for (name, value) in self.credentials() {
             request = request.header(name, value);
         }
-        if !body.is_empty() {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Content-Type")) {
             request = request.header("Content-Type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request =
             request.body(Full::new(Bytes::from(body.to_owned()))).map_err(|error| failed(error.to_string()))?;
@@ -91,12 +128,8 @@ impl Caller {
         authorization.into_iter().chain(cookie).collect()
     }
 
-    async fn execute(&self, base: &str, code: &str) -> Result<String, Error> {
-        let started = self.send("POST", &format!("{base}api/kernels"), "{}").await?;
-        let kernel: Value = serde_json::from_str(&started.body)
-            .map_err(|_| Error::Notebook(format!("no kernel: {} {}", started.status, started.body)))?;
-        let id = kernel["id"].as_str().ok_or_else(|| Error::Notebook(format!("no kernel: {}", started.body)))?;
-        let url = format!("ws://{}{base}api/kernels/{id}/channels?session_id=xtask", self.gateway);
+    async fn execute(&self, base: &str, kernel: &str, code: &str) -> Result<String, Error> {
+        let url = format!("ws://{}{base}api/kernels/{kernel}/channels?session_id=xtask", self.gateway);
         let mut request = url.into_client_request().map_err(socket_error)?;
         for (name, value) in self.credentials() {
             let value = value.parse().map_err(|_| Error::Notebook("the credential is no header value".into()))?;

@@ -1,5 +1,6 @@
 //! The project's own commands, as a library: the tests use the same test bed as `cargo xtask testbed`.
 
+pub mod bench;
 pub mod codegen;
 mod debian;
 pub mod demo;
@@ -7,11 +8,13 @@ mod error;
 pub mod jupyter;
 pub mod kubectl;
 pub mod leftovers;
+pub mod lint;
 pub mod platform;
 mod program;
 mod progress;
 mod repository;
 mod settings;
+pub mod test;
 pub mod testbed;
 pub mod tidy;
 mod wait;

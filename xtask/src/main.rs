@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Error, codegen, demo, testbed, tidy};
+use xtask::{Error, bench, codegen, demo, lint, test, testbed, tidy};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -27,6 +27,9 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure against peers, in one go.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Write what is generated from the code.
     Codegen {
         /// Write nothing; fail where a file is not current.
@@ -35,6 +38,14 @@ enum Command {
     },
     /// Check the house rules.
     Tidy,
+    /// Format, lints, documentation, generated files, house rules, dependencies.
+    Lint,
+    /// Make the site and run every test.
+    Test {
+        /// The full counts of kills and random cases; takes hours.
+        #[arg(long)]
+        soak: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,8 +62,11 @@ fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Testbed(command) => command.run(),
         Command::Demo { keep } => demo::run(keep),
+        Command::Bench(command) => command.run(),
         Command::Codegen { check } => codegen::run(check),
         Command::Tidy => tidy::run(),
+        Command::Lint => lint::run(),
+        Command::Test { soak } => test::run(soak),
     }
 }
 

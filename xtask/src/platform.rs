@@ -68,6 +68,14 @@ impl Platform {
     /// # Errors
     /// The process ended, or was not ready in a minute: the error names its log.
     pub fn start(options: Options, directory: &Path) -> Result<Self, Error> {
+        Self::start_on("127.0.0.1", options, directory)
+    }
+
+    /// The same on another address of this machine, such as one that containers reach.
+    ///
+    /// # Errors
+    /// As [`Platform::start`].
+    pub fn start_on(host: &str, options: Options, directory: &Path) -> Result<Self, Error> {
         fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
         let tokens: Vec<Value> = options.logins.iter().map(|login| static_token(login)).collect();
         let path = directory.join("tokens.yaml");
@@ -76,8 +84,8 @@ impl Platform {
         let mut platform = Self {
             options,
             directory: directory.to_owned(),
-            api: format!("127.0.0.1:{}", free_port()?),
-            gateway: format!("127.0.0.1:{}", free_port()?),
+            api: format!("{host}:{}", free_port(host)?),
+            gateway: format!("{host}:{}", free_port(host)?),
             process: None,
             kubectl: kubectl::ensure()?,
         };
@@ -283,7 +291,7 @@ fn tail(log: &Path) -> String {
 }
 
 /// A port that nobody listens on at the moment.
-fn free_port() -> Result<u16, Error> {
-    let bound = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    Ok(bound.map_err(Error::file("bind a port on", "loopback"))?.port())
+fn free_port(host: &str) -> Result<u16, Error> {
+    let bound = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr());
+    Ok(bound.map_err(Error::file("bind a port on", host))?.port())
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cargo_metadata::MetadataCommand;
+
 use crate::error::Error;
 
 /// The repository's root.
@@ -31,6 +33,13 @@ pub(crate) fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, Error> 
     }
     found.sort();
     Ok(found)
+}
+
+/// The names of this workspace's packages.
+pub(crate) fn packages() -> Result<Vec<String>, Error> {
+    let manifest = root().join("Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().map_err(Error::Metadata)?;
+    Ok(metadata.packages.iter().map(|package| package.name.to_string()).collect())
 }
 
 /// Cargo's target folder.

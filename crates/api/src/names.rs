@@ -22,7 +22,8 @@ pub const USERS_GROUP: &str = "essaim:users";
 pub const RECONCILES_PATH: &str = "/essaim/v1/reconciles";
 
 /// Names that no login may take, because they mean something else as a namespace.
-pub const RESERVED_NAMESPACES: [&str; 5] = ["default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
+pub const RESERVED_NAMESPACES: [&str; 5] =
+    ["default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
 
 /// Holds a NotebookServer until its service and secrets are gone from the Swarm.
 pub const FINALIZER: &str = "essaim.dev/swarm-service";

@@ -100,7 +100,14 @@ macro_rules! quantity {
     };
 }
 
-quantity!(Memory, bytes, 1, r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$", "An amount of memory, such as 512Mi or 2Gi.", "2Gi");
+quantity!(
+    Memory,
+    bytes,
+    1,
+    r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    "An amount of memory, such as 512Mi or 2Gi.",
+    "2Gi"
+);
 quantity!(
     Cpu,
     nanos,
@@ -136,7 +143,10 @@ fn parse(text: &str, scale: i128) -> Result<i64, QuantityError> {
     let tenths = 10_i128.pow(u32::try_from(fraction.len()).map_err(|_| malformed())?);
     let numerator = digits * multiplier * scale;
     let rounded_up = (numerator + tenths * divisor - 1) / (tenths * divisor);
-    i64::try_from(rounded_up).ok().filter(|amount| *amount > 0).ok_or_else(|| QuantityError::OutOfRange(text.to_owned()))
+    i64::try_from(rounded_up)
+        .ok()
+        .filter(|amount| *amount > 0)
+        .ok_or_else(|| QuantityError::OutOfRange(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -160,7 +160,8 @@ impl ApiError {
         }
         if !self.causes.is_empty() {
             let causes = self.causes.iter();
-            let causes = causes.map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}));
+            let causes =
+                causes.map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}));
             details.insert("causes".into(), causes.collect());
         }
         if let Some(seconds) = self.retry_after_seconds {

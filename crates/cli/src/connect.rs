@@ -14,6 +14,7 @@ pub(crate) async fn client(connection: &Connection) -> Result<Client, Error> {
         None => Kubeconfig::read(),
     };
     let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
-    let config = Config::from_custom_kubeconfig(file.map_err(Error::Kubeconfig)?, &options).await.map_err(Error::Kubeconfig)?;
+    let config =
+        Config::from_custom_kubeconfig(file.map_err(Error::Kubeconfig)?, &options).await.map_err(Error::Kubeconfig)?;
     Client::try_from(config).map_err(Error::Client)
 }

@@ -4,7 +4,9 @@
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No kubeconfig could be used.
-    #[error("cannot read the kubeconfig; name one with --kubeconfig or KUBECONFIG (essaim serve writes DATA-DIR/admin.kubeconfig)")]
+    #[error(
+        "cannot read the kubeconfig; name one with --kubeconfig or KUBECONFIG (essaim serve writes DATA-DIR/admin.kubeconfig)"
+    )]
     Kubeconfig(#[source] kube::config::KubeconfigError),
     /// The client could not be made from it.
     #[error("cannot use the kubeconfig")]

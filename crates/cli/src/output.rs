@@ -7,7 +7,12 @@ use serde::Serialize;
 use crate::{Error, Format};
 
 /// Prints rows under headings, or the values behind them.
-pub(crate) fn print<T: Serialize>(format: Format, headings: &[&str], rows: Vec<Vec<String>>, values: &T) -> Result<(), Error> {
+pub(crate) fn print<T: Serialize>(
+    format: Format,
+    headings: &[&str],
+    rows: Vec<Vec<String>>,
+    values: &T,
+) -> Result<(), Error> {
     let text = match format {
         Format::Table | Format::Wide => table(headings, rows),
         Format::Json => serde_json::to_string_pretty(values).map_err(|_| Error::Output("JSON"))?,

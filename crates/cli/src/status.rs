@@ -115,7 +115,9 @@ fn observed(server: &NotebookServer) -> (String, String) {
 /// Running and Ready, or suspended and stopped; the report must be about the present specification, and nothing may wait for a restart.
 pub(crate) fn is_as_wanted(server: &NotebookServer) -> bool {
     let status = server.status.clone().unwrap_or_default();
-    let is = |kind: &str, value: &str| find_condition(&status.conditions, kind).is_some_and(|condition| condition.status == value);
+    let is = |kind: &str, value: &str| {
+        find_condition(&status.conditions, kind).is_some_and(|condition| condition.status == value)
+    };
     if status.observed_generation != server.metadata.generation || server.metadata.deletion_timestamp.is_some() {
         return false;
     }

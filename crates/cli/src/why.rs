@@ -30,7 +30,8 @@ pub struct Arguments {
 pub(crate) async fn run(client: &Client, arguments: &Arguments, now: Timestamp) -> Result<Exit, Error> {
     let (namespace, name) = place(client, arguments);
     let api: Api<NotebookServer> = Api::namespaced(client.clone(), &namespace);
-    let found = api.get_opt(&name).await.map_err(|source| Error::Api { operation: "read the notebook server", source })?;
+    let found =
+        api.get_opt(&name).await.map_err(|source| Error::Api { operation: "read the notebook server", source })?;
     let server = found.ok_or_else(|| Error::NoSuchServer { namespace: namespace.clone(), name: name.clone() })?;
     let journal = reconciles::fetch(client).await.unwrap_or_default();
     println!("{}", story(&server, journal.get(&(namespace.clone(), name.clone())), now));
@@ -58,7 +59,10 @@ fn story(server: &NotebookServer, entry: Option<&Entry>, now: Timestamp) -> Stri
     let mut lines = vec![format!("{}/{}", server.namespace().unwrap_or_default(), server.name_any()), wanted];
     for condition in &status.conditions {
         let since = relative(condition.last_transition_time.0, now);
-        lines.push(format!("{} {} since {since}: {}: {}", condition.type_, condition.status, condition.reason, condition.message));
+        lines.push(format!(
+            "{} {} since {since}: {}: {}",
+            condition.type_, condition.status, condition.reason, condition.message
+        ));
     }
     if status.conditions.is_empty() {
         lines.push("the controllers have not looked at it yet: are they running?".into());
@@ -69,13 +73,22 @@ fn story(server: &NotebookServer, entry: Option<&Entry>, now: Timestamp) -> Stri
     lines.extend(status.node.map(|node| format!("machine: {node}")));
     lines.extend(status.service.map(|service| format!("Swarm service: {service}")));
     if let Some(entry) = entry {
-        lines.push(format!("last reconcile {}, next {}", relative(entry.last_reconcile, now), relative(entry.next_try, now)));
+        lines.push(format!(
+            "last reconcile {}, next {}",
+            relative(entry.last_reconcile, now),
+            relative(entry.next_try, now)
+        ));
         lines.extend(entry.error().map(|error| format!("last error ({} in a row): {error}", entry.failures)));
     }
     lines.join("\n")
 }
 
-async fn events(client: &Client, namespace: &str, server: &NotebookServer, now: Timestamp) -> Result<Vec<String>, Error> {
+async fn events(
+    client: &Client,
+    namespace: &str,
+    server: &NotebookServer,
+    now: Timestamp,
+) -> Result<Vec<String>, Error> {
     let api: Api<Event> = Api::namespaced(client.clone(), namespace);
     let selector = format!("involvedObject.uid={}", server.uid().unwrap_or_default());
     let list = api.list(&ListParams::default().fields(&selector)).await;
@@ -91,5 +104,9 @@ async fn events(client: &Client, namespace: &str, server: &NotebookServer, now: 
 
 fn time(event: &Event) -> Option<Timestamp> {
     let last = event.last_timestamp.as_ref().map(|time| time.0);
-    last.or(event.event_time.as_ref().map(|time| time.0)).or(event.metadata.creation_timestamp.as_ref().map(|time| time.0))
+    last.or(event.event_time.as_ref().map(|time| time.0)).or(event
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0))
 }

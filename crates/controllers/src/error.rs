@@ -41,7 +41,9 @@ impl Error {
     /// Decides the retry.
     pub fn class(&self) -> Class {
         match self {
-            Self::Swarm(swarm::Error::Refused { .. } | swarm::Error::NameTaken { .. } | swarm::Error::Off) => Class::Terminal,
+            Self::Swarm(swarm::Error::Refused { .. } | swarm::Error::NameTaken { .. } | swarm::Error::Off) => {
+                Class::Terminal
+            }
             _ => Class::Transient,
         }
     }

@@ -64,7 +64,13 @@ impl Journal {
     }
 
     /// Notes a pass; answers how long to wait: what the plan says, or a growing pause after a failure.
-    pub(crate) fn note(&self, (kind, namespace, name): (&'static str, &str, &str), outcome: Outcome, wake_up: Duration, now: Timestamp) -> Duration {
+    pub(crate) fn note(
+        &self,
+        (kind, namespace, name): (&'static str, &str, &str),
+        outcome: Outcome,
+        wake_up: Duration,
+        now: Timestamp,
+    ) -> Duration {
         let mut entries = self.lock();
         let entry = entries.entry((kind, namespace.to_owned(), name.to_owned())).or_insert_with(|| Entry {
             kind: kind.to_owned(),

@@ -33,7 +33,10 @@ pub(crate) async fn run<S: Swarm, D: Directory>(context: Arc<Context<S, D>>, shu
         .await;
 }
 
-async fn reconcile<S: Swarm, D: Directory>(namespace: Arc<Namespace>, context: Arc<Context<S, D>>) -> Result<Action, Error> {
+async fn reconcile<S: Swarm, D: Directory>(
+    namespace: Arc<Namespace>,
+    context: Arc<Context<S, D>>,
+) -> Result<Action, Error> {
     let login = namespace.name_any();
     if names::RESERVED_NAMESPACES.contains(&login.as_str()) || namespace.metadata.deletion_timestamp.is_some() {
         context.journal.forget(KIND, "", &login);
@@ -48,12 +51,21 @@ async fn reconcile<S: Swarm, D: Directory>(namespace: Arc<Namespace>, context: A
 
 /// Gives a login the user's role in the namespace of that name. Writes nothing where it has it.
 async fn bind_role(client: &kube::Client, login: &str) -> Result<(), Error> {
-    let metadata = ObjectMeta { name: Some(names::USER_ROLE_BINDING.into()), namespace: Some(login.into()), ..ObjectMeta::default() };
+    let metadata = ObjectMeta {
+        name: Some(names::USER_ROLE_BINDING.into()),
+        namespace: Some(login.into()),
+        ..ObjectMeta::default()
+    };
     let group = "rbac.authorization.k8s.io".to_owned();
     let binding = RoleBinding {
         metadata,
         role_ref: RoleRef { api_group: group.clone(), kind: "ClusterRole".into(), name: names::USER_ROLE.into() },
-        subjects: Some(vec![Subject { api_group: Some(group), kind: "User".into(), name: login.into(), namespace: None }]),
+        subjects: Some(vec![Subject {
+            api_group: Some(group),
+            kind: "User".into(),
+            name: login.into(),
+            namespace: None,
+        }]),
     };
     let api: Api<RoleBinding> = Api::namespaced(client.clone(), login);
     let params = PatchParams::apply(names::field_manager::NAMESPACE).force();
@@ -61,7 +73,11 @@ async fn bind_role(client: &kube::Client, login: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn error_policy<S: Swarm, D: Directory>(namespace: Arc<Namespace>, error: &Error, context: Arc<Context<S, D>>) -> Action {
+fn error_policy<S: Swarm, D: Directory>(
+    namespace: Arc<Namespace>,
+    error: &Error,
+    context: Arc<Context<S, D>>,
+) -> Action {
     let name = namespace.name_any();
     tracing::warn!(namespace = name, error = chain(error), "the namespace was not reconciled");
     let wait = context.journal.note((KIND, "", &name), Outcome::Failed(chain(error)), LOOK_AGAIN, (context.clock)());

@@ -54,22 +54,34 @@ pub(crate) async fn run<S: Swarm, D: Directory>(context: Arc<Context<S, D>>, shu
 
 fn servers_of(store: &Store<NotebookServer>, class: &NotebookClass) -> Vec<ObjectRef<NotebookServer>> {
     let name = class.name_any();
-    store.state().iter().filter(|server| server.spec.class == name).map(|server| ObjectRef::from_obj(&**server)).collect()
+    store
+        .state()
+        .iter()
+        .filter(|server| server.spec.class == name)
+        .map(|server| ObjectRef::from_obj(&**server))
+        .collect()
 }
 
 /// Turns what the Swarm's picture says into objects to look at.
-fn changed_servers(changes: impl Stream<Item = Changed> + Send + 'static, store: Store<NotebookServer>) -> impl Stream<Item = ObjectRef<NotebookServer>> + Send + 'static {
+fn changed_servers(
+    changes: impl Stream<Item = Changed> + Send + 'static,
+    store: Store<NotebookServer>,
+) -> impl Stream<Item = ObjectRef<NotebookServer>> + Send + 'static {
     changes.flat_map(move |changed| {
         let concerned = |server: &&Arc<NotebookServer>| match &changed {
             Changed::Everybody => true,
             Changed::Owner(uid) => server.metadata.uid.as_ref() == Some(uid),
         };
-        let found: Vec<_> = store.state().iter().filter(concerned).map(|server| ObjectRef::from_obj(&**server)).collect();
+        let found: Vec<_> =
+            store.state().iter().filter(concerned).map(|server| ObjectRef::from_obj(&**server)).collect();
         stream::iter(found)
     })
 }
 
-async fn reconcile<S: Swarm, D: Directory>(server: Arc<NotebookServer>, context: Arc<Context<S, D>>) -> Result<Action, Error> {
+async fn reconcile<S: Swarm, D: Directory>(
+    server: Arc<NotebookServer>,
+    context: Arc<Context<S, D>>,
+) -> Result<Action, Error> {
     let outcome = converge(&server, &context).await;
     report::report(&server, &context, &outcome).await?; // the pass's only status write, whatever happened
     (context.checkpoint)("report");
@@ -99,7 +111,11 @@ async fn converge<S: Swarm, D: Directory>(server: &NotebookServer, context: &Con
     Converged { valid_plan: Some((valid, plan)), result }
 }
 
-fn note<S: Swarm, D: Directory>(server: &NotebookServer, context: &Context<S, D>, done: &Option<(Valid, Plan)>) -> Duration {
+fn note<S: Swarm, D: Directory>(
+    server: &NotebookServer,
+    context: &Context<S, D>,
+    done: &Option<(Valid, Plan)>,
+) -> Duration {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let Some((_, plan)) = done else { return REFUSED };
     let changes = plan.actions.len() + usize::from(plan.suspend);
@@ -112,10 +128,15 @@ fn note<S: Swarm, D: Directory>(server: &NotebookServer, context: &Context<S, D>
     context.journal.note((KIND, &namespace, &name), outcome, wake_up, (context.clock)())
 }
 
-fn error_policy<S: Swarm, D: Directory>(server: Arc<NotebookServer>, error: &Error, context: Arc<Context<S, D>>) -> Action {
+fn error_policy<S: Swarm, D: Directory>(
+    server: Arc<NotebookServer>,
+    error: &Error,
+    context: Arc<Context<S, D>>,
+) -> Action {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     tracing::warn!(namespace, name, class = ?error.class(), kind = error.label(), error = chain(error), "the notebook server was not reconciled");
-    let wait = context.journal.note((KIND, &namespace, &name), Outcome::Failed(chain(error)), REFUSED, (context.clock)());
+    let wait =
+        context.journal.note((KIND, &namespace, &name), Outcome::Failed(chain(error)), REFUSED, (context.clock)());
     match error.class() {
         Class::Transient => Action::requeue(wait),
         Class::Terminal => Action::requeue(REFUSED),

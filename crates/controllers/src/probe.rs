@@ -60,7 +60,8 @@ impl Prober {
             return Err(format!("answered {status}"));
         }
         let body = Limited::new(answer.into_body(), BODY_LIMIT).collect().await.map_err(|error| error.to_string())?;
-        let document: serde_json::Value = serde_json::from_slice(&body.to_bytes()).map_err(|_| "answered something that is not Jupyter's".to_owned())?;
+        let document: serde_json::Value = serde_json::from_slice(&body.to_bytes())
+            .map_err(|_| "answered something that is not Jupyter's".to_owned())?;
         document.get("version").map(|_| ()).ok_or_else(|| "answered without Jupyter's version".to_owned())
     }
 }

@@ -130,7 +130,9 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
     let roles = flags.roles.or(file.roles).unwrap_or_else(|| vec![Role::Api, Role::Controllers, Role::Gateway]);
     let kubeconfig = file.kubeconfig.or(kubeconfig).filter(|_| !roles.contains(&Role::Api));
     if !roles.contains(&Role::Api) && kubeconfig.is_none() {
-        return Err(Error::Configuration("without the role api, name the API server's kubeconfig with --kubeconfig FILE".into()));
+        return Err(Error::Configuration(
+            "without the role api, name the API server's kubeconfig with --kubeconfig FILE".into(),
+        ));
     }
     let loopback = |port| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port);
     let gateway = flags.gateway.or(file.gateway).unwrap_or_else(|| loopback(8000));
@@ -176,7 +178,9 @@ fn reach(value: Option<String>) -> Result<Reach, Error> {
         None | Some(("hostPorts", _)) => Ok(Reach::HostPorts),
         Some((_, Some(("overlay", network)))) => Ok(Reach::Overlay(network.into())),
         Some((_, Some(("both", network)))) => Ok(Reach::Both(network.into())),
-        Some((text, _)) => Err(Error::Configuration(format!("--reach {text} is none of hostPorts, overlay=NETWORK, both=NETWORK"))),
+        Some((text, _)) => {
+            Err(Error::Configuration(format!("--reach {text} is none of hostPorts, overlay=NETWORK, both=NETWORK")))
+        }
     }
 }
 

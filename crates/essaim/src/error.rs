@@ -49,7 +49,9 @@ pub(crate) enum Error {
     },
     #[error("cannot read or make the site key")]
     SiteKey(#[source] kube::Error),
-    #[error("the site key in the Secret essaim-system/site-key is shorter than 32 bytes; delete it to have a new one made")]
+    #[error(
+        "the site key in the Secret essaim-system/site-key is shorter than 32 bytes; delete it to have a new one made"
+    )]
     SiteKeyTooShort,
     #[error("cannot use the kubeconfig")]
     Kubeconfig(#[source] Box<dyn std::error::Error + Send + Sync>),

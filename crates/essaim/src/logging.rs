@@ -10,5 +10,9 @@ pub(crate) fn start() {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = fmt::layer().with_writer(std::io::stderr);
     // A second start is a programming error that hurts nobody: the first subscriber stays.
-    let _ = if std::io::stderr().is_terminal() { registry.with(layer).try_init() } else { registry.with(layer.json()).try_init() };
+    let _ = if std::io::stderr().is_terminal() {
+        registry.with(layer).try_init()
+    } else {
+        registry.with(layer.json()).try_init()
+    };
 }

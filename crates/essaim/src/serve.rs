@@ -64,7 +64,10 @@ pub(crate) async fn serve(configuration: Configuration) -> Result<(), Error> {
 }
 
 /// Waits for a signal, or for a role to end, which it should not do by itself.
-async fn until_the_end(running: &mut JoinSet<Result<(), Error>>, listening: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
+async fn until_the_end(
+    running: &mut JoinSet<Result<(), Error>>,
+    listening: &mut JoinSet<Result<(), Error>>,
+) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
     let ended = tokio::select! {
         _ = terminate.recv() => return Ok(()),

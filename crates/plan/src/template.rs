@@ -17,9 +17,13 @@ fn fill(template: &str, account: &Account, group: Option<&str>) -> Result<String
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
-        let (placeholder, tail) = after.split_once('}').ok_or_else(|| format!("{template:?} has a {{ without its }}"))?;
+        let (placeholder, tail) =
+            after.split_once('}').ok_or_else(|| format!("{template:?} has a {{ without its }}"))?;
         filled.push_str(before);
-        filled.push_str(&value(placeholder, account, group).ok_or_else(|| format!("{template:?} names {{{placeholder}}}, which does not exist"))?);
+        filled.push_str(
+            &value(placeholder, account, group)
+                .ok_or_else(|| format!("{template:?} names {{{placeholder}}}, which does not exist"))?,
+        );
         rest = tail;
     }
     filled.push_str(rest);
@@ -64,7 +68,10 @@ mod tests {
 
     #[test]
     fn an_unknown_placeholder_is_named() {
-        assert_eq!(expand("/{nobody}", "/x", &account()), Err(r#""/{nobody}" names {nobody}, which does not exist"#.into()));
+        assert_eq!(
+            expand("/{nobody}", "/x", &account()),
+            Err(r#""/{nobody}" names {nobody}, which does not exist"#.into())
+        );
         assert_eq!(expand("/{login", "/x", &account()), Err(r#""/{login" has a { without its }"#.into()));
     }
 }

@@ -119,7 +119,9 @@ fn lookups(scenario: &Scenario) -> Lookups {
     });
     let class = match scenario.class.as_str() {
         Some("missing") => ClassLookup::Missing,
-        _ => ClassLookup::Found(Box::new(serde_json::from_value::<NotebookClassSpec>(merged(class, &scenario.class)).unwrap())),
+        _ => ClassLookup::Found(Box::new(
+            serde_json::from_value::<NotebookClassSpec>(merged(class, &scenario.class)).unwrap(),
+        )),
     };
     let groups = json!([{"name": "atlas", "gid": 5100}, {"name": "cms", "gid": 5200}]);
     let known = json!({"login": "user01", "uid": 5001, "gid": 5100, "groups": groups, "home": "/pbs/home/u/user01"});
@@ -209,10 +211,16 @@ fn tell(scenario: &Scenario, plan: &Plan) -> String {
 
 fn tell_action(action: &Action) -> String {
     let labels = |spec: &ServiceSpec| {
-        let told = spec.labels.iter().filter(|(key, _)| key.ends_with("restarts") || key.ends_with("restarted-at") || key.ends_with("generation"));
-        told.map(|(key, value)| format!("{}={value}", key.trim_start_matches("essaim.dev/"))).collect::<Vec<_>>().join(" ")
+        let told = spec.labels.iter().filter(|(key, _)| {
+            key.ends_with("restarts") || key.ends_with("restarted-at") || key.ends_with("generation")
+        });
+        told.map(|(key, value)| format!("{}={value}", key.trim_start_matches("essaim.dev/")))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    let spec_line = |spec: &ServiceSpec| format!("{} memory={:?} force={} {}", spec.name, spec.memory_bytes, spec.force_update, labels(spec));
+    let spec_line = |spec: &ServiceSpec| {
+        format!("{} memory={:?} force={} {}", spec.name, spec.memory_bytes, spec.force_update, labels(spec))
+    };
     match action {
         Action::CreateSecret { name, .. } => format!("create secret {name}"),
         Action::CreateService(spec) => format!("create service {}", spec_line(spec)),
@@ -240,7 +248,8 @@ fn carry_out(observed: &mut Observed, action: &Action) {
     match action {
         Action::CreateSecret { name, .. } => observed.secrets.push(Secret { id: name.clone(), name: name.clone() }),
         Action::CreateService(spec) => {
-            let service = Service { id: "made".into(), version: 1, spec: (**spec).clone(), update: None, tasks: Vec::new() };
+            let service =
+                Service { id: "made".into(), version: 1, spec: (**spec).clone(), update: None, tasks: Vec::new() };
             observed.services.push(service);
         }
         Action::UpdateService { id, spec, .. } => {

@@ -17,7 +17,12 @@ use serde_json::json;
 use crate::{Context, Error};
 
 /// Carries the plan out, in its order, and stops at the first failure.
-pub(super) async fn apply<S: Swarm, D: Directory>(server: &NotebookServer, valid: &Valid, plan: &Plan, context: &Context<S, D>) -> Result<(), Error> {
+pub(super) async fn apply<S: Swarm, D: Directory>(
+    server: &NotebookServer,
+    valid: &Valid,
+    plan: &Plan,
+    context: &Context<S, D>,
+) -> Result<(), Error> {
     if plan.finalizer == Finalizer::Add {
         write_finalizers(server, context, true).await?;
         (context.checkpoint)("apply finalizer");
@@ -55,7 +60,11 @@ async fn suspend<S, D>(server: &NotebookServer, context: &Context<S, D>) -> Resu
     write(server, context, &patch).await.map_err(Error::WriteSuspend)
 }
 
-async fn write<S, D>(server: &NotebookServer, context: &Context<S, D>, patch: &serde_json::Value) -> Result<(), kube::Error> {
+async fn write<S, D>(
+    server: &NotebookServer,
+    context: &Context<S, D>,
+    patch: &serde_json::Value,
+) -> Result<(), kube::Error> {
     let api: Api<NotebookServer> = Api::namespaced(context.client.clone(), &server.namespace().unwrap_or_default());
     let params = PatchParams { field_manager: Some(field_manager::NOTEBOOK_SERVER.into()), ..PatchParams::default() };
     api.patch(&server.name_any(), &params, &Patch::Merge(patch)).await.map(|_| ())

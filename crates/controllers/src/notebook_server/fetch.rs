@@ -10,7 +10,10 @@ use crate::{Context, Error, error::chain};
 /// Looks both up. A directory that does not answer is part of the answer: what runs already goes on.
 ///
 /// Errors: the API did not say whether the class exists.
-pub(super) async fn fetch<S: Swarm, D: Directory>(server: &NotebookServer, context: &Context<S, D>) -> Result<Lookups, Error> {
+pub(super) async fn fetch<S: Swarm, D: Directory>(
+    server: &NotebookServer,
+    context: &Context<S, D>,
+) -> Result<Lookups, Error> {
     let classes: Api<NotebookClass> = Api::all(context.client.clone());
     let class = match classes.get_opt(&server.spec.class).await {
         Ok(Some(class)) => ClassLookup::Found(Box::new(class.spec)),

@@ -21,7 +21,11 @@ use crate::{Context, Error, error::chain};
 const NOTE_LIMIT: usize = 1_000;
 
 /// Writes the status of this pass if it differs from what stands there.
-pub(super) async fn report<S: Swarm, D: Directory>(server: &NotebookServer, context: &Context<S, D>, done: &Converged) -> Result<(), Error> {
+pub(super) async fn report<S: Swarm, D: Directory>(
+    server: &NotebookServer,
+    context: &Context<S, D>,
+    done: &Converged,
+) -> Result<(), Error> {
     let Some((valid, plan)) = &done.valid_plan else { return Ok(()) };
     if plan.finalizer == Finalizer::Remove && done.result.is_ok() {
         return Ok(()); // the object is gone
@@ -58,7 +62,11 @@ fn failure(error: &Error) -> Option<Reason> {
 }
 
 /// Whether the object was still there to be written.
-async fn write<S, D>(server: &NotebookServer, context: &Context<S, D>, status: &NotebookServerStatus) -> Result<bool, Error> {
+async fn write<S, D>(
+    server: &NotebookServer,
+    context: &Context<S, D>,
+    status: &NotebookServerStatus,
+) -> Result<bool, Error> {
     let api: Api<NotebookServer> = Api::namespaced(context.client.clone(), &server.namespace().unwrap_or_default());
     let params = PatchParams::apply(field_manager::NOTEBOOK_SERVER).force();
     // The uid keeps this report off a server that was made anew under the same name.
@@ -68,13 +76,20 @@ async fn write<S, D>(server: &NotebookServer, context: &Context<S, D>, status: &
     });
     match api.patch_status(&server.name_any(), &params, &Patch::Apply(&document)).await {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 404 || (status.code == 409 && server.metadata.deletion_timestamp.is_some()) => Ok(false),
+        Err(kube::Error::Api(status))
+            if status.code == 404 || (status.code == 409 && server.metadata.deletion_timestamp.is_some()) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(Error::WriteStatus(error)),
     }
 }
 
 /// Conditions whose status or reason is new, and worth telling.
-fn changed_conditions<'a>(before: &'a NotebookServerStatus, now: &'a NotebookServerStatus) -> impl Iterator<Item = &'a Condition> {
+fn changed_conditions<'a>(
+    before: &'a NotebookServerStatus,
+    now: &'a NotebookServerStatus,
+) -> impl Iterator<Item = &'a Condition> {
     let told = [condition::READY, condition::SUSPENDED, condition::RESTART_PENDING];
     now.conditions.iter().filter(move |new| {
         let old = find_condition(&before.conditions, &new.type_);
@@ -98,11 +113,17 @@ async fn publish<S, D>(server: &NotebookServer, context: &Context<S, D>, changed
     };
     let reporter = Reporter { controller: field_manager::NOTEBOOK_SERVER.into(), instance: None };
     if let Err(error) = Recorder::new(context.client.clone(), reporter).publish(&event, &server.object_ref(&())).await {
-        tracing::warn!(namespace = server.namespace(), name = server.name_any(), error = chain(&error), "an event could not be published");
+        tracing::warn!(
+            namespace = server.namespace(),
+            name = server.name_any(),
+            error = chain(&error),
+            "an event could not be published"
+        );
     }
 }
 
 /// Steps of a normal life.
 fn is_ordinary(why: &str) -> bool {
-    [reason::CREATING, reason::PREPARING, reason::STARTING, reason::STOPPING, reason::RESTARTING, condition::SUSPENDED].contains(&why)
+    [reason::CREATING, reason::PREPARING, reason::STARTING, reason::STOPPING, reason::RESTARTING, condition::SUSPENDED]
+        .contains(&why)
 }

@@ -25,7 +25,8 @@ impl Access {
             (None, Some(path)) => {
                 let unusable = |error: kube::config::KubeconfigError| Error::Kubeconfig(error.into());
                 let file = Kubeconfig::read_from(path).map_err(unusable)?;
-                let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(unusable)?;
+                let config =
+                    Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(unusable)?;
                 Ok(Self::Remote(Box::new(config)))
             }
             (None, None) => Err(Error::Configuration("no API: neither the role api nor --kubeconfig".into())),
@@ -39,7 +40,9 @@ impl Access {
                 let user = UserInfo { name: user.to_owned(), ..UserInfo::default() };
                 Ok(Client::new(server.in_process(user), "default"))
             }
-            Self::Remote(config) => Client::try_from((**config).clone()).map_err(|error| Error::Kubeconfig(error.into())),
+            Self::Remote(config) => {
+                Client::try_from((**config).clone()).map_err(|error| Error::Kubeconfig(error.into()))
+            }
         }
     }
 }

@@ -41,11 +41,18 @@ pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) 
 
 impl Api {
     /// Serves the API on a socket until the token is cancelled.
-    pub(crate) async fn listen(&self, running: &mut JoinSet<Result<(), Error>>, address: SocketAddr, shutdown: CancellationToken) -> Result<(), Error> {
+    pub(crate) async fn listen(
+        &self,
+        running: &mut JoinSet<Result<(), Error>>,
+        address: SocketAddr,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
         let bound = TcpListener::bind(address).await;
         let listener = bound.map_err(|source| Error::Listen { address: address.to_string(), source })?;
         let (server, tls) = (self.server.clone(), self.tls.clone());
-        running.spawn(async move { server.serve(listener, tls, shutdown).await.map_err(|error| Error::ApiServer(error.into())) });
+        running.spawn(async move {
+            server.serve(listener, tls, shutdown).await.map_err(|error| Error::ApiServer(error.into()))
+        });
         Ok(())
     }
 
@@ -57,15 +64,17 @@ impl Api {
 }
 
 fn endpoint(listen: SocketAddr) -> Endpoint {
-    let reachable = if listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), listen.port()) } else { listen };
+    let reachable =
+        if listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), listen.port()) } else { listen };
     Endpoint { names: vec![listen.ip().to_string()], url: format!("https://{reachable}") }
 }
 
 fn tokens(tokens: &[Token]) -> Result<Vec<StaticToken>, Error> {
     let known = |token: &Token| {
         let mut token_sha256 = [0; 32];
-        hex::decode_to_slice(&token.sha256, &mut token_sha256)
-            .map_err(|_| Error::Configuration(format!("the token of {:?} needs a sha256 of 64 hexadecimal digits", token.user)))?;
+        hex::decode_to_slice(&token.sha256, &mut token_sha256).map_err(|_| {
+            Error::Configuration(format!("the token of {:?} needs a sha256 of 64 hexadecimal digits", token.user))
+        })?;
         let user = UserInfo { name: token.user.clone(), groups: token.groups.clone(), ..UserInfo::default() };
         Ok(StaticToken { token_sha256, user })
     };

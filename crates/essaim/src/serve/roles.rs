@@ -112,6 +112,7 @@ pub(crate) async fn start_gateway(
         }
     };
     tracing::info!(gateway = %configuration.gateway, tls = tls.is_some(), "the gateway is ready");
-    running.spawn(async move { gateway.run(listener, tls, shutdown).await.map_err(|error| Error::Gateway(error.into())) });
+    running
+        .spawn(async move { gateway.run(listener, tls, shutdown).await.map_err(|error| Error::Gateway(error.into())) });
     Ok(())
 }

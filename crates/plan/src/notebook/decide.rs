@@ -29,7 +29,9 @@ const RAN_WELL: SignedDuration = SignedDuration::from_mins(10);
 pub fn decide(valid: &Valid, look: &Look, now: Timestamp) -> Plan {
     match look {
         Look::Seen(observed, probe) => match &valid.wanted {
-            Wanted::Gone => remove(valid, observed, &Reason::new(reason::STOPPING, "the server is being deleted"), true, now),
+            Wanted::Gone => {
+                remove(valid, observed, &Reason::new(reason::STOPPING, "the server is being deleted"), true, now)
+            }
             Wanted::Suspended(why) => remove(valid, observed, why, false, now),
             Wanted::Refused(why) => refuse(valid, observed, probe, why, now),
             Wanted::Running(desired) => run(valid, desired, observed, probe, now),
@@ -54,14 +56,19 @@ fn wait(valid: &Valid, why: &Reason, finalizer: Finalizer, now: Timestamp) -> Pl
 /// Takes the container away, then the secrets; when nothing may run any more, the end is reached.
 fn remove(valid: &Valid, observed: &Observed, why: &Reason, delete: bool, now: Timestamp) -> Plan {
     let ours = ours(valid, observed);
-    let mut actions: Vec<Action> = ours.iter().map(|service| Action::RemoveService { id: service.id.clone() }).collect();
+    let mut actions: Vec<Action> =
+        ours.iter().map(|service| Action::RemoveService { id: service.id.clone() }).collect();
     if ours.is_empty() {
         actions.extend(observed.secrets.iter().map(|secret| Action::RemoveSecret { id: secret.id.clone() }));
     }
     let stopped = ours.is_empty() && observed.leftover.is_empty();
     let finished = stopped && observed.secrets.is_empty();
     let finalizer = if delete && finished { Finalizer::Remove } else { Finalizer::Keep };
-    let status = if delete { report::deleted(valid, observed, why, now) } else { report::stopped(valid, observed, why, stopped, now) };
+    let status = if delete {
+        report::deleted(valid, observed, why, now)
+    } else {
+        report::stopped(valid, observed, why, stopped, now)
+    };
     Plan { finalizer, suspend: false, actions, status, wake_up: if finished { SETTLED } else { ON_ITS_WAY } }
 }
 
@@ -69,11 +76,15 @@ fn remove(valid: &Valid, observed: &Observed, why: &Reason, delete: bool, now: T
 fn refuse(valid: &Valid, observed: &Observed, probe: &Probe, why: &Reason, now: Timestamp) -> Plan {
     let service = ours(valid, observed).into_iter().next();
     let readiness = match service {
-        Some(service) => readiness::of(service, &Surroundings { observed, probe, reported: &valid.reported, restart_limit: None }),
+        Some(service) => {
+            readiness::of(service, &Surroundings { observed, probe, reported: &valid.reported, restart_limit: None })
+        }
         None => Readiness::not_scheduled(why.clone()),
     };
-    let pending = service.map(|_| Reason::new(&why.reason, format!("the specification is not carried out: {}", why.message)));
-    let status = report::running(valid, &Report { service, observed, readiness: &readiness, pending: pending.as_ref() }, now);
+    let pending =
+        service.map(|_| Reason::new(&why.reason, format!("the specification is not carried out: {}", why.message)));
+    let status =
+        report::running(valid, &Report { service, observed, readiness: &readiness, pending: pending.as_ref() }, now);
     Plan { finalizer: Finalizer::Keep, suspend: false, actions: Vec::new(), status, wake_up: SETTLED }
 }
 
@@ -84,7 +95,8 @@ fn run(valid: &Valid, desired: &Desired, observed: &Observed, probe: &Probe, now
     let Some((service, surplus)) = ours.split_first() else {
         return create(valid, desired, observed, now);
     };
-    let surroundings = Surroundings { observed, probe, reported: &valid.reported, restart_limit: Some(desired.restart_limit) };
+    let surroundings =
+        Surroundings { observed, probe, reported: &valid.reported, restart_limit: Some(desired.restart_limit) };
     let mut readiness = readiness::of(service, &surroundings);
     let step = next_step(desired, service, observed, now);
     let mut actions = missing_secret(desired, observed);
@@ -116,7 +128,8 @@ fn run(valid: &Valid, desired: &Desired, observed: &Observed, probe: &Probe, now
 fn create(valid: &Valid, desired: &Desired, observed: &Observed, now: Timestamp) -> Plan {
     let name = &desired.service.name;
     let (actions, why) = if observed.services.iter().any(|service| service.spec.name == *name) {
-        let message = format!("a Swarm service named {name:?} exists and belongs to something else; it was not touched");
+        let message =
+            format!("a Swarm service named {name:?} exists and belongs to something else; it was not touched");
         (Vec::new(), Reason::new(reason::NAME_TAKEN, message))
     } else if observed.leftover.is_empty() {
         let mut actions = missing_secret(desired, observed);

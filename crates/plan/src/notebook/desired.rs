@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use essaim_api::{Memory, NotebookClassSpec, NotebookImage, NotebookServer, Propagation as ApiPropagation, names::label};
+use essaim_api::{
+    Memory, NotebookClassSpec, NotebookImage, NotebookServer, Propagation as ApiPropagation, names::label,
+};
 use essaim_backend::{
     directory::Account,
     swarm::{Action, HostPort, Mount, Owner, Propagation, SecretContent, SecretFile, ServiceSpec},
@@ -102,11 +104,18 @@ fn secret_name(owner: &Owner, site: &Site) -> String {
 }
 
 fn token_file(owner: &Owner, account: &Account, site: &Site) -> SecretFile {
-    SecretFile { file: TOKEN_FILE.into(), secret: secret_name(owner, site), uid: account.uid, gid: account.gid, mode: 0o400 }
+    SecretFile {
+        file: TOKEN_FILE.into(),
+        secret: secret_name(owner, site),
+        uid: account.uid,
+        gid: account.gid,
+        mode: 0o400,
+    }
 }
 
 fn owner_labels(owner: &Owner) -> BTreeMap<String, String> {
-    let pairs = [(label::OWNER_UID, &owner.uid), (label::OWNER_NAMESPACE, &owner.namespace), (label::OWNER_NAME, &owner.name)];
+    let pairs =
+        [(label::OWNER_UID, &owner.uid), (label::OWNER_NAMESPACE, &owner.namespace), (label::OWNER_NAME, &owner.name)];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
 }
 
@@ -174,7 +183,12 @@ fn mounts(class: &NotebookClassSpec, account: &Account) -> Result<Vec<Mount>, St
             ApiPropagation::Rslave => Propagation::Rslave,
         };
         let pairs = template::expand(&mount.source, &mount.target, account)?;
-        mounts.extend(pairs.into_iter().map(|(source, target)| Mount { target, source, read_only: mount.read_only, propagation }));
+        mounts.extend(pairs.into_iter().map(|(source, target)| Mount {
+            target,
+            source,
+            read_only: mount.read_only,
+            propagation,
+        }));
     }
     mounts.sort();
     if let Some(twice) = mounts.windows(2).find(|pair| pair[0].target == pair[1].target) {

@@ -52,7 +52,10 @@ pub(super) struct Surroundings<'a> {
 pub(super) fn of(service: &Service, surroundings: &Surroundings<'_>) -> Readiness {
     let Surroundings { observed, probe, reported, restart_limit } = surroundings;
     let Some(task) = service.tasks.first() else {
-        return Readiness::not_scheduled(Reason::new(reason::CREATING, "the Swarm has the service and starts no container yet"));
+        return Readiness::not_scheduled(Reason::new(
+            reason::CREATING,
+            "the Swarm has the service and starts no container yet",
+        ));
     };
     let node = observed.nodes.iter().find(|node| Some(&node.id) == task.node_id.as_ref());
     if task.state.may_run() {
@@ -86,11 +89,17 @@ fn on_its_way(task: &Task, node: &Node, probe: &Probe, reported: &NotebookServer
         Probe::Answered => Readiness::on_machine(hostname, Some(true), Reason::new(reason::SERVING, "Jupyter answers")),
         Probe::Silent(words) if was_ready(task, reported) => {
             let message = format!("Jupyter answered before and does not now: {words}");
-            Readiness { probing: false, ..Readiness::on_machine(hostname, Some(false), Reason::new(reason::NOT_ANSWERING, message)) }
+            Readiness {
+                probing: false,
+                ..Readiness::on_machine(hostname, Some(false), Reason::new(reason::NOT_ANSWERING, message))
+            }
         }
         Probe::Silent(_) | Probe::NotTried => {
             let message = format!("the container runs on {hostname}; Jupyter is starting");
-            Readiness { probing: true, ..Readiness::on_machine(hostname, Some(false), Reason::new(reason::STARTING, message)) }
+            Readiness {
+                probing: true,
+                ..Readiness::on_machine(hostname, Some(false), Reason::new(reason::STARTING, message))
+            }
         }
     }
 }
@@ -106,14 +115,17 @@ fn without_machine(service: &Service, task: &Task, observed: &Observed) -> Readi
     if task.state < TaskState::Pending {
         let message = match &task.error {
             Some(error) => format!("the Swarm finds no address for the container: {error}"),
-            None => "the Swarm finds an address for the container; if this lasts, the network has no free one".to_owned(),
+            None => {
+                "the Swarm finds an address for the container; if this lasts, the network has no free one".to_owned()
+            }
         };
         return Readiness::not_scheduled(Reason::new(reason::CREATING, message));
     }
     if task.error.is_none() {
         return Readiness::not_scheduled(Reason::new(reason::CREATING, "the Swarm looks for a machine"));
     }
-    let lacking: Vec<String> = observed.nodes.iter().map(|node| format!("{}: {}", node.hostname, lacks(service, node))).collect();
+    let lacking: Vec<String> =
+        observed.nodes.iter().map(|node| format!("{}: {}", node.hostname, lacks(service, node))).collect();
     let message = format!("no machine fits; {}", lacking.join("; "));
     Readiness::not_scheduled(Reason::new(reason::NO_MACHINE_FITS, message))
 }
@@ -156,15 +168,25 @@ fn ended(service: &Service, task: &Task, hostname: &str, restart_limit: Option<i
         TaskState::Complete => Reason::new(reason::SHUT_DOWN_IN_JUPYTER, "its user chose Shut Down in Jupyter"),
         TaskState::Rejected if error.contains("bind source path does not exist") => {
             let path = error.rsplit(": ").next().unwrap_or_default();
-            Reason::new(reason::MOUNT_MISSING, format!("{hostname} has no directory {path}: ask operations to mount it there{after}"))
+            Reason::new(
+                reason::MOUNT_MISSING,
+                format!("{hostname} has no directory {path}: ask operations to mount it there{after}"),
+            )
         }
-        TaskState::Rejected if error.to_lowercase().contains("no such image") || error.contains("pull") || error.contains("manifest") => {
+        TaskState::Rejected
+            if error.to_lowercase().contains("no such image")
+                || error.contains("pull")
+                || error.contains("manifest") =>
+        {
             let message = format!("{hostname} cannot get the image {}: {error}{after}", service.spec.image);
             Reason::new(reason::IMAGE_UNAVAILABLE, message)
         }
-        TaskState::Rejected => Reason::new(reason::REFUSED, format!("{hostname} cannot start the container: {error}{after}")),
+        TaskState::Rejected => {
+            Reason::new(reason::REFUSED, format!("{hostname} cannot start the container: {error}{after}"))
+        }
         TaskState::Failed => {
-            let code = task.exit_code.map(|code| format!(" with exit code {code}{}", meaning(code))).unwrap_or_default();
+            let code =
+                task.exit_code.map(|code| format!(" with exit code {code}{}", meaning(code))).unwrap_or_default();
             Reason::new(reason::CONTAINER_FAILED, format!("the container ended{code} on {hostname}: {error}{after}"))
         }
         _ => Reason::new(reason::RESTARTING, "the Swarm stopped the container; it is being started again"),
@@ -173,10 +195,13 @@ fn ended(service: &Service, task: &Task, hostname: &str, restart_limit: Option<i
 
 /// How often it was tried again, and whether it will be.
 fn after_restarts(service: &Service, limit: Option<i64>) -> String {
-    let restarts: i64 = service.spec.labels.get(label::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or_default();
+    let restarts: i64 =
+        service.spec.labels.get(label::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or_default();
     match limit {
         Some(limit) if restarts >= limit => {
-            format!("; started again {restarts} times, given up: set spec.restartedAt to the present time to try once more")
+            format!(
+                "; started again {restarts} times, given up: set spec.restartedAt to the present time to try once more"
+            )
         }
         Some(limit) => format!("; started again {restarts} of {limit} times"),
         None => String::new(),

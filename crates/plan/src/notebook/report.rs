@@ -39,7 +39,13 @@ pub(super) fn running(valid: &Valid, report: &Report<'_>, now: Timestamp) -> Not
 }
 
 /// The report of a server that is stopped, or is being stopped.
-pub(super) fn stopped(valid: &Valid, observed: &Observed, why: &Reason, stopped: bool, now: Timestamp) -> NotebookServerStatus {
+pub(super) fn stopped(
+    valid: &Valid,
+    observed: &Observed,
+    why: &Reason,
+    stopped: bool,
+    now: Timestamp,
+) -> NotebookServerStatus {
     let stopping = Reason::new(reason::STOPPING, "the container is being stopped");
     let suspended = Reason::new(condition::SUSPENDED, why.message.clone());
     let ready = if stopped { &suspended } else { &stopping };
@@ -125,10 +131,10 @@ fn join(host: &str, port: &str) -> String {
 
 /// What differs between the container that runs and the one that is wanted, in words.
 pub(super) fn difference(running: &ServiceSpec, wanted: &ServiceSpec) -> String {
-    let amount = |bytes: Option<i64>| bytes.map_or_else(|| "no limit".to_owned(), |bytes| Memory::from_bytes(bytes).to_string());
-    let processors = |nanos: Option<i64>| {
-        nanos.map_or_else(|| "no limit".to_owned(), |nanos| format!("{}m", nanos / 1_000_000))
-    };
+    let amount =
+        |bytes: Option<i64>| bytes.map_or_else(|| "no limit".to_owned(), |bytes| Memory::from_bytes(bytes).to_string());
+    let processors =
+        |nanos: Option<i64>| nanos.map_or_else(|| "no limit".to_owned(), |nanos| format!("{}m", nanos / 1_000_000));
     let mut words = Vec::new();
     if running.memory_bytes != wanted.memory_bytes {
         words.push(format!("memory {} becomes {}", amount(running.memory_bytes), amount(wanted.memory_bytes)));

@@ -51,9 +51,16 @@ pub fn validate(server: &NotebookServer, lookups: &Lookups, site: &Site) -> Vali
     Valid { owner, generation, wanted, has_finalizer, reported: server.status.clone().unwrap_or_default() }
 }
 
-fn desire(server: &NotebookServer, owner: &Owner, generation: i64, lookups: &Lookups, site: &Site) -> Result<Desired, Reason> {
+fn desire(
+    server: &NotebookServer,
+    owner: &Owner,
+    generation: i64,
+    lookups: &Lookups,
+    site: &Site,
+) -> Result<Desired, Reason> {
     let ClassLookup::Found(class) = &lookups.class else {
-        let message = format!("there is no NotebookClass {:?}; `kubectl get nbc` shows which there are", server.spec.class);
+        let message =
+            format!("there is no NotebookClass {:?}; `kubectl get nbc` shows which there are", server.spec.class);
         return Err(Reason::new(names::reason::CLASS_NOT_FOUND, message));
     };
     let account = account(owner, lookups)?;
@@ -70,7 +77,9 @@ fn account<'a>(owner: &Owner, lookups: &'a Lookups) -> Result<&'a Account, Reaso
     match &lookups.account {
         Ok(Some(account)) => Ok(account),
         Ok(None) => {
-            let message = format!("unknown login: the directory knows no account {login:?}, and a namespace is named after its user");
+            let message = format!(
+                "unknown login: the directory knows no account {login:?}, and a namespace is named after its user"
+            );
             Err(Reason::new(names::reason::UNKNOWN_LOGIN, message))
         }
         Err(words) => {
@@ -114,7 +123,8 @@ fn suspended_by(server: &NotebookServer) -> Reason {
     let owns_suspend = |manager: &str| {
         let entries = server.metadata.managed_fields.iter().flatten();
         let mut owned = entries.filter(|entry| entry.manager.as_deref() == Some(manager));
-        owned.any(|entry| entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:spec/f:suspend").is_some()))
+        owned
+            .any(|entry| entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:spec/f:suspend").is_some()))
     };
     if owns_suspend(names::field_manager::NOTEBOOK_SERVER) {
         let message = "its user chose Shut Down in Jupyter; set spec.suspend to false to start it again";

@@ -71,9 +71,9 @@ fn take_turn(alone: bool) -> File {
     let path = std::env::temp_dir().join("essaim-tests-turn.lock");
     let file = File::options().create(true).append(true).open(path).unwrap();
     if alone {
-        file.lock().unwrap()
+        file.lock().unwrap();
     } else {
-        file.lock_shared().unwrap()
+        file.lock_shared().unwrap();
     }
     file
 }
@@ -132,6 +132,18 @@ impl Stage {
         listed.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
+    /// All that the engines tell of the server's running containers.
+    pub(crate) fn container_details(&self, name: &str) -> String {
+        let filter = format!("label=essaim.dev/owner-name={name}");
+        let nodes = self.site.nodes().unwrap();
+        let details = nodes.iter().map(|node| {
+            let ids = self.site.docker_on(&node.name, &["ps", "--quiet", "--filter", &filter]).unwrap();
+            let of = |id| self.site.docker_on(&node.name, &["container", "inspect", id]).unwrap();
+            ids.lines().map(of).collect::<String>()
+        });
+        details.collect()
+    }
+
     /// What is left on the Swarm of the server.
     pub(crate) fn leftovers(&self, name: &str) -> Vec<String> {
         let mut left = self.services(name);
@@ -153,6 +165,16 @@ impl Stage {
         let text = self.site.docker(&["service", "inspect", service]).unwrap();
         serde_json::from_str::<Value>(&text).unwrap()[0].clone()
     }
+}
+
+/// The repository's root.
+pub(crate) fn root() -> &'static std::path::Path {
+    std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The path of an example, or of a folder of them.
+pub(crate) fn example(name: &str) -> String {
+    root().join("examples").join(name).display().to_string()
 }
 
 /// A condition of an object, if it is reported.

@@ -1,10 +1,13 @@
 //! The platform as a whole: a real `essaim`, a real Swarm of three engines, stock `kubectl`.
 //!
 //! The site is that of `cargo xtask testbed up`; a test that finds none fails and says so. Each test has a platform of its own in a directory
-//! of its own, and servers whose names no other test uses. Tests that hurt machines run apart from the others (see `site::alone`).
+//! of its own, and servers whose names no other test uses. Tests that hurt machines run apart from the others (see `fixture::stage_alone`).
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod drift;
 mod faults;
 mod fixture;
+mod gateway;
 mod kills;
 mod refusals;

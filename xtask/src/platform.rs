@@ -14,7 +14,7 @@ use crate::program::Program;
 use crate::{kubectl, repository, wait};
 
 /// The store opens and the certificates are made in well under a second; a busy machine gets more.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// Longest that one kubectl command may take.
 const KUBECTL: Duration = Duration::from_mins(4);
 

@@ -3,6 +3,8 @@
 //!
 //! A second check runs for every scenario: carrying the plan's service out and planning again plans nothing more for the same facts.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
 use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use essaim_api::{NotebookClassSpec, NotebookServer};

@@ -10,6 +10,7 @@ mod http;
 mod hub;
 mod hub_parts;
 mod memory;
+mod quiet;
 mod spawn;
 
 use clap::Subcommand;

@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the house rules that a machine can check. Each finding names the file and the rule's reason.
 
+mod dependencies;
 mod documents;
 mod layers;
 mod sources;
@@ -14,6 +15,7 @@ pub fn run() -> Result<(), Error> {
     let mut findings = layers::findings()?;
     findings.extend(sources::findings()?);
     findings.extend(documents::findings()?);
+    findings.extend(dependencies::findings()?);
     if findings.is_empty() { Ok(()) } else { Err(Error::Untidy(findings)) }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -24,6 +23,8 @@ use crate::{repository, wait};
 const START: Duration = Duration::from_mins(2);
 /// Longest that its stopped servers take to be gone.
 const GONE: Duration = Duration::from_mins(2);
+/// Longest that it takes to end: it stops what servers it has left.
+const END: Duration = Duration::from_mins(1);
 /// Guessable, like everything that is thrown away.
 const TOKEN: &str = "throw-away-token-of-the-bench";
 
@@ -48,7 +49,6 @@ impl Hub {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            .process_group(0) // so that its end takes the proxy along
             .spawn()
             .map_err(|source| Error::Start { command: "jupyterhub".into(), source })?;
         let hub = Self { api: Peer::Web { host: public, token: Some(TOKEN.into()) }, process };
@@ -96,15 +96,6 @@ impl Hub {
         Ok(())
     }
 
-    /// Asks it to end, and waits.
-    pub(super) fn end(mut self) -> Result<(), Error> {
-        Program::new("kill").args(["-TERM", &self.process.id().to_string()]).run()?;
-        wait::until("JupyterHub to end", Duration::from_secs(30), &"its log", || {
-            self.process.try_wait().map_err(Error::file("wait for", "jupyterhub"))
-        })
-        .map(drop)
-    }
-
     async fn spawn_one(&self, login: String) -> Result<(), Error> {
         let path = format!("/hub/api/users/{login}/server");
         self.api.ask("POST", &path, None).await?;
@@ -121,10 +112,17 @@ impl Hub {
 }
 
 impl Drop for Hub {
+    /// Asks it to end, because only then does its proxy end with it.
     fn drop(&mut self) {
-        // A negative number is the whole group; an error means that it had ended already.
-        let _ = Program::new("kill").args(["-KILL", "--", &format!("-{}", self.process.id())]).run();
-        let _ = self.process.wait();
+        // Errors mean that it had ended already.
+        let _ = Program::new("kill").args(["-TERM", &self.process.id().to_string()]).run();
+        let ended = wait::until("JupyterHub to end", END, &"its log", || {
+            self.process.try_wait().map_err(Error::file("wait for", "jupyterhub"))
+        });
+        if ended.is_err() {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
     }
 }
 

@@ -50,6 +50,16 @@ pub enum Action {
         /// The whole new specification.
         spec: Box<ServiceSpec>,
     },
+    /// Replaces the labels of a service that is still at this version, and nothing else: its container goes on, whatever this essaim would
+    /// make of it today.
+    RelabelService {
+        /// The service's id.
+        id: String,
+        /// The version that was observed; a newer one makes the action fail with [`Error::Conflict`].
+        version: u64,
+        /// All its labels.
+        labels: std::collections::BTreeMap<String, String>,
+    },
     /// Removes a service and its containers.
     RemoveService {
         /// Its id.

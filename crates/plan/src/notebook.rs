@@ -5,6 +5,7 @@
 //! observe(Swarm) + probe(Jupyter) ─► Observed ─┴─► decide(now) ─► Plan { finalizer, suspend, actions, status, wake-up }
 //! ```
 
+mod alive;
 mod decide;
 mod desired;
 mod readiness;

@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-use std::{fmt::Write as _, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 
 use essaim_api::{NotebookClassSpec, NotebookServer};
 use essaim_backend::{
@@ -212,21 +212,22 @@ fn tell(scenario: &Scenario, plan: &Plan) -> String {
 }
 
 fn tell_action(action: &Action) -> String {
-    let labels = |spec: &ServiceSpec| {
-        let told = spec.labels.iter().filter(|(key, _)| {
-            key.ends_with("restarts") || key.ends_with("restarted-at") || key.ends_with("generation")
-        });
-        told.map(|(key, value)| format!("{}={value}", key.trim_start_matches("essaim.dev/")))
-            .collect::<Vec<_>>()
-            .join(" ")
+    let told = |key: &&String| ["restarts", "restarted-at", "generation"].iter().any(|end| key.ends_with(end));
+    let tell = |labels: &BTreeMap<String, String>| {
+        let told = labels.iter().filter(|(key, _)| told(key));
+        let told = told.map(|(key, value)| format!("{}={value}", key.trim_start_matches("essaim.dev/")));
+        told.collect::<Vec<_>>().join(" ")
     };
     let spec_line = |spec: &ServiceSpec| {
-        format!("{} memory={:?} force={} {}", spec.name, spec.memory_bytes, spec.force_update, labels(spec))
+        format!("{} memory={:?} force={} {}", spec.name, spec.memory_bytes, spec.force_update, tell(&spec.labels))
     };
     match action {
         Action::CreateSecret { name, .. } => format!("create secret {name}"),
         Action::CreateService(spec) => format!("create service {}", spec_line(spec)),
         Action::UpdateService { id, version, spec } => format!("update service {id} at {version}: {}", spec_line(spec)),
+        Action::RelabelService { id, version, labels } => {
+            format!("relabel service {id} at {version}: {}", tell(labels))
+        }
         Action::RemoveService { id } => format!("remove service {id}"),
         Action::RemoveSecret { id } => format!("remove secret {id}"),
     }
@@ -260,7 +261,17 @@ fn carry_out(observed: &mut Observed, action: &Action) {
                 service.version += 1;
             }
         }
-        Action::RemoveService { id } => observed.services.retain(|service| service.id != *id),
+        Action::RelabelService { id, labels, .. } => {
+            for service in observed.services.iter_mut().filter(|service| service.id == *id) {
+                service.spec.labels.clone_from(labels);
+                service.version += 1;
+            }
+        }
+        Action::RemoveService { id } => {
+            let removed = observed.services.iter().position(|service| service.id == *id).unwrap();
+            let tasks = observed.services.remove(removed).tasks;
+            observed.leftover.extend(tasks.into_iter().filter(|task| task.state.may_run()));
+        }
         Action::RemoveSecret { id } => observed.secrets.retain(|secret| secret.id != *id),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     calls::Kind,
     docker::{Call, Docker, decode, filters, percent_encoded},
     failure::Failure,
-    from_swarm::{from_swarm, has_tag, labels},
+    from_swarm::{self, from_swarm, has_tag, labels},
     picture::{RawSecret, RawService, owner_uid},
     to_swarm::to_swarm,
 };
@@ -21,6 +21,7 @@ pub(crate) async fn apply(docker: &Docker, owner: &Owner, action: &Action) -> Re
         Action::CreateSecret { name, labels, content } => create_secret(docker, owner, name, labels, content).await,
         Action::CreateService(spec) => create_service(docker, owner, spec).await,
         Action::UpdateService { id, version, spec } => update_service(docker, owner, id, *version, spec).await,
+        Action::RelabelService { id, version, labels } => relabel_service(docker, owner, id, *version, labels).await,
         Action::RemoveService { id } => remove_service(docker, owner, id).await,
         Action::RemoveSecret { id } => remove_secret(docker, owner, id).await,
     }
@@ -102,6 +103,42 @@ async fn update_service(
             }
         }
         Err(failure) if failure.is_not_found() => Err(Error::Conflict { id: id.to_owned() }),
+        Err(failure) => Err(failure.into_error(OPERATION)),
+    }
+}
+
+/// Sends back what Docker holds, with other labels: a specification written anew could differ in what newer engines know, and restart.
+async fn relabel_service(
+    docker: &Docker,
+    owner: &Owner,
+    id: &str,
+    version: u64,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    const OPERATION: &str = "relabel the service";
+    let conflict = || Error::Conflict { id: id.to_owned() };
+    let found = inspect(docker, "/services/", id).await.map_err(|failure| failure.into_error(OPERATION))?;
+    let RawService { mut spec, version: found_at, .. } = found.ok_or_else(conflict)?;
+    if from_swarm::labels(&spec["Labels"]) == *labels {
+        return Ok(());
+    }
+    if found_at.index != version {
+        return Err(conflict());
+    }
+    spec["Labels"] = json!(labels);
+    let path = format!("/services/{}/update?version={version}", percent_encoded(id));
+    match docker.call(Call::post(Kind::Update, path, spec)).await {
+        Ok(_) => {
+            tracing::info!(
+                namespace = owner.namespace,
+                name = owner.name,
+                uid = owner.uid,
+                service_id = id,
+                "service relabelled"
+            );
+            Ok(())
+        }
+        Err(failure) if failure.is_out_of_sequence() || failure.is_not_found() => Err(conflict()),
         Err(failure) => Err(failure.into_error(OPERATION)),
     }
 }

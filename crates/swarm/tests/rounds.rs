@@ -79,6 +79,26 @@ fn runs(observed: &Observed) -> bool {
 }
 
 #[tokio::test]
+async fn relabelling_sends_back_what_docker_holds() {
+    let (fake, swarm) = site(options()).await;
+    let owner = owner("a");
+    create(&swarm, &owner).await;
+    // What this essaim would write differs from what is there, as after an upgrade of either side.
+    assert!(fake.edit_service("s-a", |spec| spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"] = 7.into()));
+    let running = |observed: &Observed| observed.services[0].tasks[0].state == TaskState::Running;
+    let before = eventually(&swarm, &owner, running).await.services.remove(0);
+    let mut labels = before.spec.labels.clone();
+    labels.insert(label::GENERATION.into(), "2".into());
+    let relabel = |version| Action::RelabelService { id: before.id.clone(), version, labels: labels.clone() };
+    assert!(matches!(swarm.apply(&owner, &relabel(before.version - 1)).await, Err(Error::Conflict { .. })));
+    swarm.apply(&owner, &relabel(before.version)).await.unwrap();
+    swarm.apply(&owner, &relabel(before.version)).await.unwrap();
+    let after = swarm.observe(&owner, Duration::ZERO).await.unwrap().services.remove(0);
+    assert_eq!(after.spec, ServiceSpec { labels, ..before.spec });
+    assert_eq!(after.tasks[0].id, before.tasks[0].id, "labels restart nothing");
+}
+
+#[tokio::test]
 async fn a_thousand_observers_share_one_round() {
     let (fake, swarm) = site(options()).await;
     let owners: Vec<Owner> = (0..1000).map(|number| owner(&number.to_string())).collect();

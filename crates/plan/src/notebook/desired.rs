@@ -39,12 +39,21 @@ pub fn service_name(owner: &Owner) -> String {
     bounded(format!("jns-{}_{}", owner.namespace, owner.name), NAME_LIMIT)
 }
 
+/// What hashes begin with. It changes whenever the hash of an unchanged service does: with a field of [`ServiceSpec`], or with a setting
+/// that `essaim-swarm` fixes for all services. Else the next essaim would take every service for edited by hand, and restart it.
+const FORM: &str = "1-";
+
+/// Whether a hash was made as [`hash`] makes it; others tell nothing.
+pub(super) fn is_of_this_form(hash: &str) -> bool {
+    hash.starts_with(FORM)
+}
+
 /// A hash of all of a service whose change restarts the container; its labels do not.
 pub fn hash(spec: &ServiceSpec) -> String {
     let relevant = ServiceSpec { labels: BTreeMap::new(), force_update: 0, ..spec.clone() };
     // A struct of strings, numbers and maps always serialises; an empty text would only look like drift.
     let text = serde_json::to_string(&relevant).unwrap_or_default();
-    hex::encode(&Sha256::digest(text)[..8])
+    format!("{FORM}{}", hex::encode(&Sha256::digest(text)[..8]))
 }
 
 /// The service. Its labels say what it was made from.
@@ -212,4 +221,39 @@ fn bounded(text: String, limit: usize) -> String {
     let keep = limit - digest.len() - 1;
     let start: String = text.chars().take(keep).collect();
     format!("{}-{digest}", start.trim_end_matches(['-', '_']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_that_changes_gets_another_form() {
+        let mount =
+            Mount { target: "/t".into(), source: "/s".into(), read_only: true, propagation: Propagation::Rslave };
+        let secret = SecretFile { file: "f".into(), secret: "s".into(), uid: 1, gid: 2, mode: 0o400 };
+        let spec = ServiceSpec {
+            name: "jns-a_b".into(),
+            labels: BTreeMap::new(),
+            container_labels: BTreeMap::from([("k".into(), "v".into())]),
+            image: "i:1".into(),
+            command: vec!["c".into()],
+            args: vec!["a".into()],
+            env: BTreeMap::from([("E".into(), "1".into())]),
+            hostname: "h".into(),
+            user: "1:2".into(),
+            groups: vec!["3".into()],
+            working_dir: "/".into(),
+            mounts: vec![mount],
+            secrets: vec![secret],
+            constraints: vec!["node.labels.a==b".into()],
+            memory_bytes: Some(1),
+            nano_cpus: Some(2),
+            networks: vec!["n".into()],
+            host_port: Some(HostPort { target: 8888 }),
+            force_update: 5,
+            foreign: BTreeMap::new(),
+        };
+        assert_eq!(hash(&spec), "1-9361a4fff0f859db", "the hash of an unchanged service changed: raise FORM");
+    }
 }

@@ -5,8 +5,14 @@ use essaim_api::{
     names::{condition, label, reason},
 };
 use essaim_backend::swarm::{Node, Observed, Service, Task, TaskState};
+use jiff::Timestamp;
 
-use super::{Probe, Reason};
+use super::{
+    Probe, Reason,
+    alive::{cut_off, is_evicted, node_of},
+};
+
+const UNKNOWN_MACHINE: &str = "an unknown machine";
 
 /// The two questions that everybody asks: does it have a machine, and does Jupyter answer?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,37 +52,45 @@ pub(super) struct Surroundings<'a> {
     pub(super) reported: &'a NotebookServerStatus,
     /// Starts after a failure before giving up; `None` where nothing would be started again anyway.
     pub(super) restart_limit: Option<i64>,
+    pub(super) now: Timestamp,
 }
 
 /// Judges the newest task of a service.
 pub(super) fn of(service: &Service, surroundings: &Surroundings<'_>) -> Readiness {
-    let Surroundings { observed, probe, reported, restart_limit } = surroundings;
+    let Surroundings { observed, probe, reported, restart_limit, now } = surroundings;
     let Some(task) = service.tasks.first() else {
         return Readiness::not_scheduled(Reason::new(
             reason::CREATING,
             "the Swarm has the service and starts no container yet",
         ));
     };
-    let node = observed.nodes.iter().find(|node| Some(&node.id) == task.node_id.as_ref());
+    if let Some(node) = cut_off(&service.tasks, observed, *now) {
+        return Readiness::on_machine(&node.hostname, None, silent(node));
+    }
+    let node = node_of(task, observed);
     if task.state.may_run() {
         return match node {
-            Some(node) if !node.reachable => unreachable(node),
+            Some(node) if !task.wanted => {
+                let why = Reason::new(reason::STOPPING, format!("the container is being stopped on {}", node.hostname));
+                Readiness::on_machine(&node.hostname, Some(false), why)
+            }
             Some(node) => on_its_way(task, node, probe, reported),
             None => without_machine(service, task, observed),
         };
     }
-    let hostname = node.map_or("an unknown machine", |node| node.hostname.as_str());
+    let hostname = node.map_or(UNKNOWN_MACHINE, |node| node.hostname.as_str());
     let mut ended = Readiness::on_machine(hostname, Some(false), ended(service, task, hostname, *restart_limit));
     ended.settled = true;
     ended
 }
 
-fn unreachable(node: &Node) -> Readiness {
+/// Why nothing is started while a machine cannot be asked, and what ends the wait.
+pub(super) fn silent(node: &Node) -> Reason {
     let message = format!(
-        "{} does not answer the Swarm; the server may still run there, so no second one is started until it is back",
+        "{} does not answer the Swarm; the server may still run there, so no second one is started until it is back, or operations removed it from the Swarm",
         node.hostname
     );
-    Readiness::on_machine(&node.hostname, None, Reason::new(reason::NODE_UNREACHABLE, message))
+    Reason::new(reason::NODE_UNREACHABLE, message)
 }
 
 fn on_its_way(task: &Task, node: &Node, probe: &Probe, reported: &NotebookServerStatus) -> Readiness {
@@ -166,6 +180,16 @@ fn ended(service: &Service, task: &Task, hostname: &str, restart_limit: Option<i
     let after = after_restarts(service, restart_limit);
     match task.state {
         TaskState::Complete => Reason::new(reason::SHUT_DOWN_IN_JUPYTER, "its user chose Shut Down in Jupyter"),
+        TaskState::Rejected if is_evicted(task) => Reason::new(
+            reason::RESTARTING,
+            format!("{hostname} no longer fits the class; the container is being moved"),
+        ),
+        TaskState::Orphaned if hostname != UNKNOWN_MACHINE => {
+            let message = format!(
+                "{hostname} was silent for so long that the Swarm gave the container up; see that it is gone there, then set spec.restartedAt to the present time"
+            );
+            Reason::new(reason::CONTAINER_FAILED, message)
+        }
         TaskState::Rejected if error.contains("bind source path does not exist") => {
             let path = error.rsplit(": ").next().unwrap_or_default();
             Reason::new(

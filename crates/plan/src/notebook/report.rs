@@ -38,24 +38,29 @@ pub(super) fn running(valid: &Valid, report: &Report<'_>, now: Timestamp) -> Not
     status
 }
 
+/// What there is to say of a server that is suspended.
+pub(super) struct Stopped<'a> {
+    /// Who wanted that.
+    pub(super) why: &'a Reason,
+    /// Nothing runs any more.
+    pub(super) ended: bool,
+    /// Why the end of its container cannot be seen, if that is so.
+    pub(super) silent: Option<Reason>,
+}
+
 /// The report of a server that is stopped, or is being stopped.
-pub(super) fn stopped(
-    valid: &Valid,
-    observed: &Observed,
-    why: &Reason,
-    stopped: bool,
-    now: Timestamp,
-) -> NotebookServerStatus {
+pub(super) fn stopped(valid: &Valid, observed: &Observed, stop: &Stopped<'_>, now: Timestamp) -> NotebookServerStatus {
+    let Stopped { why, ended, silent } = stop;
     let stopping = Reason::new(reason::STOPPING, "the container is being stopped");
     let suspended = Reason::new(condition::SUSPENDED, why.message.clone());
-    let ready = if stopped { &suspended } else { &stopping };
+    let ready = if *ended { &suspended } else { silent.as_ref().unwrap_or(&stopping) };
     let conditions = vec![
         state(valid, condition::READY, (Some(false), ready), now),
         state(valid, condition::SCHEDULED, (Some(false), ready), now),
         state(valid, condition::SUSPENDED, (Some(true), why), now),
     ];
     let mut status = base(valid, conditions);
-    if let Some(service) = observed.services.first().filter(|_| !stopped) {
+    if let Some(service) = observed.services.first().filter(|_| !ended) {
         status.service = Some(service.spec.name.clone());
     }
     status

@@ -3,7 +3,7 @@
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
-use super::limits::{OBJECT_BYTES, check_depth};
+use super::limits::{OBJECT_BYTES, check_depth_below};
 use crate::ApiError;
 
 /// The most operations of one patch.
@@ -18,14 +18,7 @@ pub(super) fn apply(patch: &Patch, object: &Value) -> Result<Value, ApiError> {
     let mut object = object.clone();
     let mut copied = 0;
     for operation in &patch.0 {
-        copied += copied_bytes(operation, &object);
-        if copied > OBJECT_BYTES {
-            return Err(ApiError::new(
-                413,
-                "RequestEntityTooLarge",
-                "the copies of the JSON patch are larger than an object may be",
-            ));
-        }
+        check_growth(operation, &object, &mut copied)?;
         json_patch::patch(&mut object, std::slice::from_ref(operation)).map_err(|error| {
             let mut answer =
                 ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request");
@@ -33,14 +26,30 @@ pub(super) fn apply(patch: &Patch, object: &Value) -> Result<Value, ApiError> {
             answer
         })?;
     }
-    check_depth(&object)?;
     Ok(object)
 }
 
-/// Copies of copies grow without end, so each is weighed.
-fn copied_bytes(operation: &PatchOperation, object: &Value) -> usize {
-    let PatchOperation::Copy(copy) = operation else { return 0 };
-    object.pointer(copy.from.as_str()).map_or(0, |value| value.to_string().len())
+/// Copies of copies grow without end, in size and in depth, so each is weighed and measured before it is made: even
+/// dropping a value that is nested too deeply overflows the stack.
+fn check_growth(operation: &PatchOperation, object: &Value, copied: &mut usize) -> Result<(), ApiError> {
+    let (path, value) = match operation {
+        PatchOperation::Add(add) => return check_depth_below(add.path.count(), &add.value),
+        PatchOperation::Replace(replace) => return check_depth_below(replace.path.count(), &replace.value),
+        PatchOperation::Copy(copy) => (&copy.path, object.pointer(copy.from.as_str())),
+        // What moves up or sideways nests no deeper than it did.
+        PatchOperation::Move(one) if one.path.count() > one.from.count() => {
+            (&one.path, object.pointer(one.from.as_str()))
+        }
+        PatchOperation::Move(_) | PatchOperation::Remove(_) | PatchOperation::Test(_) => return Ok(()),
+    };
+    let Some(value) = value else { return Ok(()) };
+    check_depth_below(path.count(), value)?;
+    *copied += value.to_string().len();
+    if *copied > OBJECT_BYTES {
+        let message = "the copies of the JSON patch are larger than an object may be";
+        return Err(ApiError::new(413, "RequestEntityTooLarge", message));
+    }
+    Ok(())
 }
 
 /// Carries out a merge patch.
@@ -81,6 +90,25 @@ mod tests {
         let copies: Vec<_> = (0..200).map(|at| json!({"op": "copy", "from": "", "path": format!("/x{at}")})).collect();
         let error = apply(&patch(json!(copies)), &json!({"a": "b"})).unwrap_err();
         assert_eq!(error.code, 413);
+    }
+
+    #[test]
+    fn no_operation_nests_values_too_deeply() {
+        let deeper = |at: usize| "/a".repeat(at);
+        let mut copies = vec![json!({"op": "add", "path": "/z", "value": {"a": 1}})];
+        copies.extend((0..16).map(|at| json!({"op": "copy", "from": "/z", "path": format!("/z{}", deeper(1 << at))})));
+        let moves: Vec<_> = (1..200)
+            .flat_map(|_| {
+                [
+                    json!({"op": "add", "path": "/n", "value": {}}),
+                    json!({"op": "move", "from": "/z", "path": "/n/z"}),
+                    json!({"op": "move", "from": "/n", "path": "/z"}),
+                ]
+            })
+            .collect();
+        for deep in [copies, moves, vec![json!({"op": "add", "path": deeper(200), "value": 1})]] {
+            assert_eq!(apply(&patch(json!(deep)), &json!({"z": {}})).unwrap_err().code, 400);
+        }
     }
 
     #[test]

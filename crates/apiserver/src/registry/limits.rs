@@ -14,7 +14,12 @@ const DEPTH: usize = 100;
 
 /// Refuses a body that nests too deeply, before anything walks it.
 pub(super) fn check_depth(value: &Value) -> Result<(), ApiError> {
-    if is_deeper(value, DEPTH) {
+    check_depth_below(0, value)
+}
+
+/// Refuses a value that would nest too deeply so many levels below the top.
+pub(super) fn check_depth_below(levels: usize, value: &Value) -> Result<(), ApiError> {
+    if is_deeper(value, DEPTH.saturating_sub(levels)) {
         return Err(ApiError::bad_request(format!("the object is nested deeper than {DEPTH} levels")));
     }
     Ok(())

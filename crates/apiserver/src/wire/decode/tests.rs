@@ -93,6 +93,16 @@ fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn deeply_nested_bodies_are_refused_or_read_and_never_overflow_the_stack() {
+    for levels in [60, 120, 1_000, 100_000] {
+        for text in ["- ", "? ", "[", "{a: "] {
+            let read = object(&typed("application/yaml"), text.repeat(levels).as_bytes());
+            assert!(read.is_ok() || read.is_err_and(|error| error.code == 400), "{levels} times {text:?}");
+        }
+    }
+}
+
+#[test]
 fn protobuf_bodies_become_the_same_json() {
     let metadata = ObjectMeta {
         name: Some("one".into()),

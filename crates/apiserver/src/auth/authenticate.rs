@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -71,8 +71,12 @@ fn bearer(value: &str) -> Option<&str> {
 
 /// Whom the request says it acts for: `Impersonate-User` and `Impersonate-Group`, as `kubectl --as` sends them.
 pub(crate) fn impersonated(headers: &HeaderMap) -> Result<Option<UserInfo>, ApiError> {
-    let text = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>();
-    let (names, groups) = (text("impersonate-user"), text("impersonate-group"));
+    // One that cannot be read must not be passed over: the request would then count as the sender's own.
+    let text = |name: &str| {
+        let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
+        values.map_err(|_| ApiError::bad_request(format!("the header {name} is not ASCII text")))
+    };
+    let (names, groups) = (text("impersonate-user")?, text("impersonate-group")?);
     let other = headers.keys().find(|name| {
         let name = name.as_str();
         name.starts_with("impersonate-") && name != "impersonate-user" && name != "impersonate-group"
@@ -125,5 +129,10 @@ mod tests {
         assert_eq!(with(&[("impersonate-user", "bob")]).unwrap().unwrap().name, "bob");
         assert!(with(&[("impersonate-group", "staff")]).is_err());
         assert!(with(&[("impersonate-user", "bob"), ("impersonate-uid", "1")]).is_err());
+        for name in ["impersonate-user", "impersonate-group"] {
+            let unreadable = HeaderValue::from_bytes(b"\xc3\xa9ric").unwrap();
+            let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), unreadable)]);
+            assert_eq!(impersonated(&headers).unwrap_err().code, 400, "{name}");
+        }
     }
 }

@@ -62,7 +62,7 @@ impl Registry {
                 })
             });
             match modified.await {
-                Err(error) if is_absent(&error, scope) && part == Part::Main => {}
+                Err(error) if is_absent(&error, scope) && part == Part::Main && !options.update_only => {}
                 answer => return answer,
             }
             if !meta(&wanted, "uid").is_empty() {

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::{attributes::method_not_allowed, limits::Place, service::Service};
 use crate::{
     ApiError, UserInfo,
+    auth::{Attributes, Target},
+    catalogue::Resource,
     error::Cause,
     registry::{Deleted, ListOptions, Part, Patch, Scope, WatchOptions, WriteOptions, Written},
     wire::{
@@ -180,10 +182,34 @@ impl<'a> ResourceRequest<'a> {
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
         let patch = decode::patch(&self.parts.headers, &bytes, self.scope.resource.built_in)?;
-        let options = self.write_options().await?;
+        let mut options = self.write_options().await?;
         self.check_apply(&patch)?;
-        let written = Box::pin(self.service.registry.patch(&self.scope, name, self.part, patch, &options)).await?;
+        // An apply makes what is not there, which is another right than to change what is.
+        let creation = self.creation(name);
+        options.update_only = self.part == Part::Main
+            && matches!(patch, Patch::Apply(_))
+            && !self.service.authorizer.allows(self.user, &creation).await?;
+        let written = Box::pin(self.service.registry.patch(&self.scope, name, self.part, patch, &options)).await;
+        let written = written.map_err(|error| match error.code {
+            404 if options.update_only => creation.forbidden(self.user),
+            _ => error,
+        })?;
         self.written(&written, &style)
+    }
+
+    /// To make the object of that name, in the words of rules.
+    fn creation(&self, name: &str) -> Attributes {
+        let Resource { group, plural, .. } = &*self.scope.resource;
+        Attributes {
+            verb: "create".into(),
+            namespace: self.scope.namespace.clone().unwrap_or_default(),
+            target: Target::Resource {
+                group: group.clone(),
+                resource: plural.clone(),
+                subresource: String::new(),
+                name: name.into(),
+            },
+        }
     }
 
     /// An apply needs a manager who owns the fields; nothing else may be forced.
@@ -238,6 +264,7 @@ impl<'a> ResourceRequest<'a> {
             field_manager: self.field_manager()?,
             field_validation: self.query.field_validation()?,
             force: self.query.flag("force"),
+            update_only: false,
         })
     }
 

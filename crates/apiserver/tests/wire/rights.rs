@@ -128,6 +128,34 @@ async fn raw_handlers_pass_the_same_rules() {
     assert_eq!((code, &status["reason"]), (500, &json!("InternalError")), "a panic is an answer");
 }
 
+#[tokio::test]
+async fn an_apply_makes_something_new_only_for_those_who_may_create() {
+    let fixture = Fixture::start().await;
+    grant_reading(&fixture).await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let allow = async |verbs: &[&str]| {
+        let merge = [("content-type", "application/merge-patch+json")];
+        let rules = json!({"rules": [{"apiGroups": ["toys.test"], "resources": ["widgets"], "verbs": verbs}]});
+        let role = send(fixture.router(), "PATCH", &format!("{rbac}/roles/read"), &merge, rules.to_string()).await;
+        assert_eq!(role.status(), 200);
+    };
+    let apply = async |color: &str| {
+        let widget = json!({"apiVersion": "toys.test/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"color": color}});
+        let alice = fixture.server.in_process(UserInfo::new("alice", ["staff"]));
+        let path = "/apis/toys.test/v1/namespaces/default/widgets/one?fieldManager=alice";
+        let headers = [("content-type", "application/apply-patch+yaml")];
+        json_of(send(alice, "PATCH", path, &headers, widget.to_string()).await).await
+    };
+    allow(&["patch"]).await;
+    let (code, status) = apply("red").await;
+    assert_eq!(code, 403);
+    assert!(status["message"].as_str().unwrap().contains("cannot create resource"), "{status}");
+    allow(&["patch", "create"]).await;
+    assert_eq!(apply("red").await.0, 201);
+    allow(&["patch"]).await;
+    assert_eq!(apply("blue").await.0, 200);
+}
+
 /// Lets alice write roles and bindings in the namespace `default`, and read widgets there.
 async fn grant_granting(fixture: &Fixture) {
     grant_reading(fixture).await;

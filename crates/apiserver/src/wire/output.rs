@@ -20,6 +20,8 @@ use crate::{
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// A warning header longer than this is cut off by clients.
 const WARNING_LIMIT: usize = 256;
+/// All warnings of an answer together, as in Kubernetes: a body can hold any number of unknown fields.
+const WARNINGS_LIMIT: usize = 4096;
 
 /// How this request wants its answer.
 #[derive(Clone, Debug, Default)]
@@ -148,10 +150,14 @@ pub(crate) fn failure(error: &ApiError) -> Response {
     response
 }
 
-/// Adds one `Warning: 299` header for each warning, without control characters and cut at a sensible length.
+/// Adds one `Warning: 299` header for each warning, without control characters and cut at a sensible length, until
+/// clients would have to read too much.
 pub(crate) fn warn(response: &mut Response, warnings: &[String]) {
+    let mut room = WARNINGS_LIMIT;
     for warning in warnings {
         let mut text: String = warning.chars().filter(|letter| !letter.is_control()).take(WARNING_LIMIT).collect();
+        let Some(left) = room.checked_sub(text.len()) else { return };
+        room = left;
         text = text.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{text}\"").as_bytes()) {
             response.headers_mut().append(header::WARNING, value);

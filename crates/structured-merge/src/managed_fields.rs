@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::field_set::FieldSet;
 
+/// More owners than this nobody has; each write would compare all of them with one another.
+const MAX_ENTRIES: usize = 500;
+
 /// How a manager wrote. Appliers are listed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
@@ -105,9 +108,16 @@ impl Entry {
 
 impl ManagedFields {
     /// Reads `metadata.managedFields`. Of two entries for the same owner the later one counts.
+    ///
+    /// # Errors
+    ///
+    /// If an entry cannot be read, or if there are too many.
     pub fn decode(entries: &Value) -> Result<Self> {
         let mut managed = Self::default();
         for (index, entry) in entries.as_array().into_iter().flatten().enumerate() {
+            if index == MAX_ENTRIES {
+                return Err(Error::ManagedFields { index, message: "there are too many entries" });
+            }
             managed.put(Entry::decode(index, entry)?);
         }
         Ok(managed)

@@ -132,3 +132,14 @@ fn only_times_are_ignored_in_a_comparison() {
     );
     assert_eq!(strip_for_comparison(&json!([1])), json!([1]));
 }
+
+#[test]
+fn nobody_lists_thousands_of_owners() {
+    let owner = |at: usize| {
+        json!({"manager": format!("m{at}"), "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:data": {format!("f:k{at}"): {}}}})
+    };
+    let owners = |count: usize| Value::Array((0..count).map(owner).collect());
+    assert_eq!(ManagedFields::decode(&owners(500)).unwrap().entries().len(), 500);
+    assert!(matches!(ManagedFields::decode(&owners(501)), Err(Error::ManagedFields { index: 500, .. })));
+}

@@ -40,6 +40,9 @@ impl Registry {
         let mut table = self.catalogue.changes();
         let mut graph = Graph::default();
         let mut failed: HashSet<String> = HashSet::new();
+        // An interval, not a sleep begun anew with each piece of news: a busy store would never let that end.
+        let mut retry = tokio::time::interval(RETRY);
+        retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let mut queue: Vec<String> = Vec::new();
             tokio::select! {
@@ -56,7 +59,7 @@ impl Registry {
                 },
                 // An owner's kind may be known from now on.
                 Ok(()) = table.changed() => queue.extend(graph.all()),
-                () = tokio::time::sleep(RETRY), if !failed.is_empty() => queue.extend(failed.drain()),
+                _ = retry.tick(), if !failed.is_empty() => queue.extend(failed.drain()),
             }
             queue.dedup();
             for uid in queue {

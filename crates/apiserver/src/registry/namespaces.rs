@@ -74,22 +74,30 @@ impl Registry {
         }
     }
 
-    /// Goes once through all namespaces; true if one has to be looked at again.
+    /// Goes once through all namespaces; true if one has to be looked at again. One that fails holds up no other.
     async fn empty_namespaces(&self, resource: &Arc<Resource>) -> Result<bool, ApiError> {
         let mut waiting = false;
         for record in self.records(&resource.storage_prefix).await? {
-            let namespace = self.codec.present(&record, resource)?;
-            if is_deleting(&namespace) && !spec_finalizers(&namespace).is_empty() {
-                let remains = self.empty(meta(&namespace, "name")).await?;
-                waiting |= remains.objects > 0;
-                match self.report(&record, resource, &namespace, &remains).await {
-                    Err(Failure::Lost(_)) => waiting = true,
-                    Err(Failure::Refused(error)) => return Err(error),
-                    Ok(()) => {}
-                }
-            }
+            waiting |= self.end_namespace(&record, resource).await.unwrap_or_else(|error| {
+                tracing::warn!(key = record.key.as_str(), %error, "cannot empty a namespace that is being deleted");
+                true
+            });
         }
         Ok(waiting)
+    }
+
+    /// Empties a namespace if it is being deleted, and lets it go; true if it has to be looked at again.
+    async fn end_namespace(&self, record: &Record, resource: &Arc<Resource>) -> Result<bool, ApiError> {
+        let namespace = self.codec.present(record, resource)?;
+        if !is_deleting(&namespace) || spec_finalizers(&namespace).is_empty() {
+            return Ok(false);
+        }
+        let remains = self.empty(meta(&namespace, "name")).await?;
+        match self.report(record, resource, &namespace, &remains).await {
+            Err(Failure::Lost(_)) => Ok(true),
+            Err(Failure::Refused(error)) => Err(error),
+            Ok(()) => Ok(remains.objects > 0),
+        }
     }
 
     /// Deletes everything in a namespace, once.

@@ -53,7 +53,8 @@ impl Registry {
         decode::check_name(&mut incoming.object, name)?;
         decode::check_namespace(&mut incoming.object, scope)?;
         let warnings = decode::judge(incoming.complaints, options.field_validation)?;
-        if meta(&incoming.object, "resourceVersion").is_empty() && !strategy::unconditional_update(&scope.resource) {
+        let unconditional = matches!(meta(&incoming.object, "resourceVersion"), "" | "0");
+        if unconditional && !strategy::unconditional_update(&scope.resource) {
             return Err(scope.revision_required(name));
         }
         self.modify(scope, name, part, options, |current, _| {

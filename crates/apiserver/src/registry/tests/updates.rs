@@ -17,6 +17,9 @@ async fn an_update_needs_the_revision_that_stands_there() {
         message.contains("metadata.resourceVersion: Invalid value: 0x0: must be specified for an update"),
         "{message}"
     );
+    let mut zero = widget("a", "two");
+    zero["metadata"]["resourceVersion"] = "0".into();
+    assert_eq!(refused(bench.update(&scope, zero).await).0, 422, "0 is no revision, so this update is as blind");
     object["spec"]["image"] = "two".into();
     let written = bench.update(&scope, object.clone()).await.unwrap();
     assert_eq!((generation(&written.object), written.created), (2, false));

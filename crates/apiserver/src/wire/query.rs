@@ -12,6 +12,9 @@ use crate::{
     wire::{FieldSelector, LabelSelector},
 };
 
+/// A moment further away may be one that the clock cannot express.
+const LONGEST_WATCH: Duration = Duration::from_hours(24);
+
 /// The parameters, by name; the first of several equal names counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(BTreeMap<String, String>);
@@ -97,9 +100,10 @@ impl Query {
         }
     }
 
-    /// `timeoutSeconds` of a watch; 0 counts as absent.
+    /// `timeoutSeconds` of a watch; 0 counts as absent, and more than a day as a day.
     pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
-        Ok(self.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).map(Duration::from_secs))
+        let seconds = self.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
+        Ok(seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WATCH)))
     }
 }
 
@@ -147,6 +151,8 @@ mod tests {
         assert!(query("fieldValidation=Never").field_validation().is_err());
         assert!(query("propagationPolicy=Never").propagation_policy().is_err());
         assert!(query("limit=-1").number("limit").is_err());
+        let forever = query("timeoutSeconds=18446744073709551615").timeout().unwrap();
+        assert_eq!(forever, Some(Duration::from_hours(24)));
         assert_eq!(query("fieldValidation=Strict").field_validation().unwrap(), FieldValidation::Strict);
         assert_eq!(query("orphanDependents=true").propagation_policy().unwrap().as_deref(), Some("Orphan"));
     }

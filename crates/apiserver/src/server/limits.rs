@@ -1,6 +1,11 @@
 //! How much may be under way at once. What does not fit is answered with 429, never queued.
+//!
+//! One user gets at most half of it, so that nobody shuts out everybody else.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -24,7 +29,7 @@ impl Default for Limits {
 }
 
 /// The weight of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Class {
     Read,
     Write,
@@ -44,7 +49,40 @@ impl Class {
 /// A place among the requests under way; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    _permit: Option<OwnedSemaphorePermit>,
+    _taken: Option<(OwnedSemaphorePermit, Share)>,
+}
+
+/// How many places each user has; none is left out. A std mutex: it is held for a look-up only.
+type Shares = Arc<Mutex<HashMap<(String, Class), usize>>>;
+
+/// One place of those that one user may have; given back when dropped.
+#[derive(Debug)]
+struct Share {
+    shares: Shares,
+    key: (String, Class),
+}
+
+impl Share {
+    fn take(shares: &Shares, key: (String, Class), most: usize) -> Option<Self> {
+        let mut counts = shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.get(&key).is_some_and(|count| *count >= most) {
+            return None;
+        }
+        *counts.entry(key.clone()).or_default() += 1;
+        Some(Self { shares: shares.clone(), key })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut counts = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.key);
+            }
+        }
+    }
 }
 
 /// The places that are left.
@@ -53,27 +91,37 @@ pub(super) struct Gate {
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     watches: Arc<Semaphore>,
+    limits: Limits,
+    shares: Shares,
 }
 
 impl Gate {
     pub(super) fn new(limits: Limits) -> Self {
         let places = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
-        Self { reads: places(limits.reads), writes: places(limits.writes), watches: places(limits.watches) }
+        Self {
+            reads: places(limits.reads),
+            writes: places(limits.writes),
+            watches: places(limits.watches),
+            limits,
+            shares: Shares::default(),
+        }
     }
 
     /// Takes a place. Those who may do everything pass always, so that the system can be repaired while it is flooded;
     /// but their watches count too, since each holds memory.
     pub(super) fn enter(&self, class: Class, user: &UserInfo) -> Result<Place, ApiError> {
         if user.is_master() && class != Class::Watch {
-            return Ok(Place { _permit: None });
+            return Ok(Place { _taken: None });
         }
-        let places = match class {
-            Class::Read => &self.reads,
-            Class::Write => &self.writes,
-            Class::Watch => &self.watches,
+        let (places, all) = match class {
+            Class::Read => (&self.reads, self.limits.reads),
+            Class::Write => (&self.writes, self.limits.writes),
+            Class::Watch => (&self.watches, self.limits.watches),
         };
+        let most = if user.is_master() { all } else { all.div_ceil(2) };
         let permit = places.clone().try_acquire_owned().map_err(|_| ApiError::too_many_requests())?;
-        Ok(Place { _permit: Some(permit) })
+        let share = Share::take(&self.shares, (user.name.clone(), class), most);
+        Ok(Place { _taken: Some((permit, share.ok_or_else(ApiError::too_many_requests)?)) })
     }
 }
 
@@ -81,6 +129,18 @@ impl Gate {
 mod tests {
     use super::{Class, Gate, Limits};
     use crate::UserInfo;
+
+    #[test]
+    fn one_user_leaves_half_of_the_places_to_the_others() {
+        let gate = Gate::new(Limits { reads: 4, writes: 4, watches: 4 });
+        let (alice, bob) = (UserInfo::new("alice", ["staff"]), UserInfo::new("bob", ["staff"]));
+        let taken = [gate.enter(Class::Write, &alice).unwrap(), gate.enter(Class::Write, &alice).unwrap()];
+        assert_eq!(gate.enter(Class::Write, &alice).unwrap_err().code, 429);
+        assert!(gate.enter(Class::Write, &bob).is_ok() && gate.enter(Class::Read, &alice).is_ok());
+        drop(taken);
+        assert!(gate.enter(Class::Write, &alice).is_ok());
+        assert!(gate.shares.lock().unwrap().is_empty());
+    }
 
     #[test]
     fn a_full_house_answers_with_429_and_a_place_given_back_can_be_taken() {

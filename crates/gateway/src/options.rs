@@ -89,7 +89,7 @@ pub struct Limits {
     pub api_calls: usize,
     /// Answers about tokens, and about rights, that are remembered; at the bound the one that expires first goes.
     pub cached_answers: usize,
-    /// A TLS handshake, and the head of a request, must be complete within this time.
+    /// A TLS handshake, the first request, and the head of each request must be complete within this time.
     pub client_head: Duration,
     /// A connection to a notebook server must be there within this time.
     pub connect: Duration,

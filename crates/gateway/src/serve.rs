@@ -25,6 +25,8 @@ use crate::proxy::Peer;
 
 /// After a failed accept (too many open files, say) the next one waits a little.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a silent HTTP/2 connection is tried: a client that vanished must not keep its place.
+const PING: Duration = Duration::from_secs(30);
 
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
@@ -110,18 +112,31 @@ impl Serving {
         watcher: Watcher,
     ) {
         let peer = Peer { address: peer.ip(), encrypted: self.tls.is_some() };
-        let router = self.router;
+        let (router, asked) = (self.router, CancellationToken::new());
+        let noted = asked.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
+            noted.cancel();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let mut http = Builder::new(TokioExecutor::new());
         http.http1().timer(TokioTimer::new()).header_read_timeout(self.head);
-        http.http2().timer(TokioTimer::new());
+        http.http2().timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(self.head);
         let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(error = error, "a connection broke");
+        tokio::select! {
+            ended = watcher.watch(connection) => if let Err(error) = ended {
+                tracing::debug!(error = error, "a connection broke");
+            },
+            () = silence(&asked, self.head) => tracing::debug!("a client asked nothing"),
         }
+    }
+}
+
+/// Ends if no request came in time. hyper's own limits begin with the first bytes, so that whoever sends none would
+/// keep a place for ever.
+async fn silence(asked: &CancellationToken, patience: Duration) {
+    if tokio::time::timeout(patience, asked.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }

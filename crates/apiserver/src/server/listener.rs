@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Extension;
+use axum::{Extension, extract::Request, middleware::map_request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ApiServer, Tls, service::ListenerStop};
 use crate::auth::PeerCertificate;
 
-/// A client that does not finish its handshake or its headers in this time is cut off.
+/// A client that does not finish its handshake or its headers, or asks nothing at all, in this time is cut off.
 const SLOW_CLIENT: Duration = Duration::from_secs(10);
 /// How long requests under way may take when the listener stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -115,10 +115,29 @@ async fn converse(stream: TlsStream<TcpStream>, router: axum::Router, watcher: h
         Some(peer) => router.layer(Extension(peer)),
         None => router,
     };
+    let asked = CancellationToken::new();
+    let router = router.layer(map_request({
+        let asked = asked.clone();
+        move |request: Request| {
+            asked.cancel();
+            std::future::ready(request)
+        }
+    }));
     let builder = protocol();
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
-        tracing::debug!(error = %error, "a connection ended early");
+    tokio::select! {
+        ended = watcher.watch(connection.into_owned()) => if let Err(error) = ended {
+            tracing::debug!(error = %error, "a connection ended early");
+        },
+        () = silence(&asked) => tracing::debug!("a client asked nothing"),
+    }
+}
+
+/// Ends if no request came in time. hyper's own limits begin with the first bytes, so that whoever sends none would
+/// keep a place for ever, and without having to say who they are.
+async fn silence(asked: &CancellationToken) {
+    if timeout(SLOW_CLIENT, asked.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }
 

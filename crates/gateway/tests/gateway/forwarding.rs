@@ -7,10 +7,23 @@ use axum::body::{Body, Bytes};
 use futures::{StreamExt as _, stream};
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::api::ready;
 use crate::notebook::{BLOCK, CHUNKS, Notebook};
 use crate::site::{ALICE, HTML, Site};
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_asked_is_closed() {
+    let site = Site::start_with(None, |options| options.limits.client_head = Duration::from_millis(300)).await;
+    for said in ["", "GET /healthz", "PRI * HTTP/2.0\r\n\r\n"] {
+        let mut stream = tokio::net::TcpStream::connect(site.address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "still open after {said:?}");
+    }
+}
 
 #[tokio::test]
 async fn the_notebook_sees_its_own_token_and_nothing_of_ours() {

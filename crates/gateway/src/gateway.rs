@@ -57,7 +57,7 @@ impl Gateway {
             access: Access::new(client.clone(), limits.clone()),
             routes: Routes::new(options.reach),
             sessions: Sessions::new(&options.site_key),
-            tunnels: Tunnels::new(limits.tunnels),
+            tunnels: Tunnels::new(limits),
             upstream: Upstream::new(limits),
             options,
         };

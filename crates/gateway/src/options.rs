@@ -85,6 +85,8 @@ pub struct Limits {
     pub connections: usize,
     /// WebSockets at once; further ones are answered 503.
     pub tunnels: usize,
+    /// WebSockets of one notebook server at once, so that nobody takes those of all others; further ones are answered 503.
+    pub tunnels_per_server: usize,
     /// Calls to the API at once; further ones wait, no longer than `api_call`.
     pub api_calls: usize,
     /// Answers about tokens, and about rights, that are remembered; at the bound the one that expires first goes.
@@ -114,6 +116,7 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             tunnels: 8_000,
+            tunnels_per_server: 512,
             api_calls: 64,
             cached_answers: 1_024,
             client_head: Duration::from_secs(30),

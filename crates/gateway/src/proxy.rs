@@ -65,7 +65,7 @@ async fn exchange(shared: &Shared, peer: Peer, to: &Destination, request: Reques
 }
 
 async fn tunnel(shared: &Shared, peer: Peer, to: &Destination, mut request: Request) -> Result<Response, Refusal> {
-    let slot = shared.tunnels.reserve().ok_or(Refusal::TooManyTunnels)?;
+    let slot = shared.tunnels.reserve(&to.key).ok_or(Refusal::TooManyTunnels)?;
     let client = hyper::upgrade::on(&mut request);
     let mut response = shared.upstream.send(outgoing(shared, peer, to, request, true)?, true).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -16,7 +16,7 @@ use crate::options::Reach;
 const MAX_MESSAGE: usize = 1_024;
 
 /// Which server.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) namespace: String,
     pub(crate) name: String,

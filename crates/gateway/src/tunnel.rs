@@ -3,8 +3,9 @@
 //! There is no idle limit: Jupyter pings each client every 30 s, so a client that vanished ends the tunnel from there.
 //! There is no half-open tunnel either.
 
+use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -17,13 +18,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::chain;
+use crate::options::Limits;
+use crate::route::Key;
 
 /// When one side has ended, the other has so long to end too.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How many tunnels each server has; none is left out. A std mutex: it is held for a look-up only.
+type Counts = Arc<Mutex<HashMap<Key, usize>>>;
+
 /// The tunnels of a gateway. Each is a task that ends with either side, or with the gateway.
 pub(crate) struct Tunnels {
     slots: Arc<Semaphore>,
+    counts: Counts,
+    per_server: usize,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -37,18 +45,49 @@ pub(crate) struct Ends {
 /// The right to one tunnel.
 pub(crate) struct Slot<'a> {
     tunnels: &'a Tunnels,
-    permit: OwnedSemaphorePermit,
+    held: Held,
+}
+
+/// What a tunnel takes of both bounds; given back when dropped.
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    counts: Counts,
+    key: Key,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.key);
+            }
+        }
+    }
 }
 
 impl Tunnels {
-    pub(crate) fn new(bound: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(bound)), tasks: TaskTracker::new(), shutdown: CancellationToken::new() }
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(limits.tunnels)),
+            counts: Counts::default(),
+            per_server: limits.tunnels_per_server,
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        }
     }
 
-    /// `None` if there are as many tunnels as there may be.
-    pub(crate) fn reserve(&self) -> Option<Slot<'_>> {
+    /// `None` if there are as many tunnels as there may be, to this server or at all.
+    pub(crate) fn reserve(&self, key: &Key) -> Option<Slot<'_>> {
         let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        Some(Slot { tunnels: self, permit })
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.get(key).is_some_and(|count| *count >= self.per_server) {
+            return None;
+        }
+        *counts.entry(key.clone()).or_default() += 1;
+        let held = Held { _permit: permit, counts: Arc::clone(&self.counts), key: key.clone() };
+        Some(Slot { tunnels: self, held })
     }
 
     /// Ends all tunnels, and those that still come.
@@ -69,11 +108,11 @@ impl Drop for Tunnels {
 impl Slot<'_> {
     /// Joins the two ends as soon as both are there.
     pub(crate) fn join(self, ends: Ends) {
-        let Self { tunnels, permit } = self;
+        let Self { tunnels, held } = self;
         let shutdown = tunnels.shutdown.clone();
         tunnels.tasks.spawn(async move {
             shutdown.run_until_cancelled(copy(ends)).await;
-            drop(permit);
+            drop(held);
         });
     }
 }

@@ -45,6 +45,19 @@ async fn messages_come_back_as_they_went_with_the_chosen_subprotocol() {
 }
 
 #[tokio::test]
+async fn one_server_does_not_take_the_websockets_of_the_others() {
+    let site = Site::start_with(None, |options| options.limits.tunnels_per_server = 1).await;
+    let (alice, bob) = ("/user/alice/lab/api/kernels/1/ws", "/user/bob/secret/api/kernels/1/ws");
+    let (mut first, _) = connect_async(handshake(&site, alice, &[ALICE])).await.unwrap();
+    assert_eq!(refused(handshake(&site, alice, &[ALICE])).await, StatusCode::SERVICE_UNAVAILABLE);
+    connect_async(handshake(&site, bob, &[BOB])).await.unwrap();
+    first.close(None).await.unwrap();
+    drop(first);
+    site.until("the place is given back", async || connect_async(handshake(&site, alice, &[ALICE])).await.is_ok())
+        .await;
+}
+
+#[tokio::test]
 async fn even_bytes_that_are_no_websocket_frames_pass() {
     let site = Site::start().await;
     let mut stream = TcpStream::connect(site.address).await.unwrap();

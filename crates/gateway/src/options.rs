@@ -125,7 +125,7 @@ impl Default for Limits {
             api_call: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             session: Duration::from_hours(12),
-            token_known: Duration::from_mins(1),
+            token_known: Duration::from_secs(10),
             token_unknown: Duration::from_secs(5),
             right: Duration::from_secs(10),
         }

@@ -37,7 +37,8 @@ use crate::quantity::{Cpu, Memory};
 #[serde(rename_all = "camelCase")]
 pub struct NotebookServerSpec {
     /// Name of the NotebookClass that says what may be asked for and where the server runs.
-    #[schemars(length(min = 1, max = 63))]
+    // The name becomes part of a path that the controllers ask for, so it must be a name.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub class: String,
 
     /// Name of one of the class's images. The class's first image if absent.
@@ -69,7 +70,11 @@ pub struct NotebookServerSpec {
 
 /// An environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-validations" = [{"rule": "!self.name.startsWith('JUPYTER_TOKEN')", "message": "essaim sets the token itself"}]))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!self.name.startsWith('JUPYTER_TOKEN')", "message": "essaim sets the token itself"},
+    // With `swarm-resource` in its configuration, NVIDIA's runtime obeys these before NVIDIA_VISIBLE_DEVICES.
+    {"rule": "!self.name.startsWith('DOCKER_RESOURCE_')", "message": "essaim grants GPUs itself"}
+]))]
 pub struct EnvVar {
     /// Its name: letters, digits and underscores.
     #[schemars(length(max = 256), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]

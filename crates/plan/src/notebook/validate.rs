@@ -8,6 +8,9 @@ use super::{
     desired::{self, Request},
 };
 
+/// Most bytes of a manifest's environment: it is part of every picture of the Swarm, whose own transactions end at 1.5 MB.
+const ENVIRONMENT_LIMIT: usize = 64 << 10;
+
 /// What was found out about a server's surroundings before it is validated.
 #[derive(Clone, Debug)]
 pub struct Lookups {
@@ -108,6 +111,12 @@ fn check_bounds(server: &NotebookServer, class: &NotebookClassSpec) -> Result<()
         let message = format!("{what} {asked} is more than the {limit} that the class {:?} allows", spec.class);
         Err(Reason::new(names::reason::INVALID_SPEC, message))
     };
+    let environment: usize = spec.env.iter().map(|variable| variable.name.len() + variable.value.len()).sum();
+    if environment > ENVIRONMENT_LIMIT {
+        let message =
+            format!("env takes {environment} bytes, which is more than the {ENVIRONMENT_LIMIT} that a server may have");
+        return Err(Reason::new(names::reason::INVALID_SPEC, message));
+    }
     match (&spec.memory, &class.resources.memory.max) {
         (Some(asked), Some(limit)) if asked.bytes() > limit.bytes() => return refuse("memory", asked, limit),
         _ => {}

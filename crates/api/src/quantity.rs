@@ -5,13 +5,16 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+/// The largest amount: whole tebibytes, so that it can be written again.
+const LARGEST: i64 = i64::MAX >> 40 << 40;
+
 /// Why a text is no amount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
     /// Not a number with a known suffix.
     #[error("{0:?} is no amount: write a number and a suffix, such as 512Mi, 2Gi or 500m")]
     Malformed(String),
-    /// Too large, or smaller than one byte or a billionth of a processor.
+    /// Zero, or more digits than can be counted with.
     #[error("{0:?} is out of range")]
     OutOfRange(String),
 }
@@ -104,7 +107,7 @@ quantity!(
     Memory,
     bytes,
     1,
-    r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    r"^([1-9][0-9]{0,14}(\.[0-9]{1,9})?|0\.0{0,8}[1-9][0-9]{0,8})(k|M|G|T|Ki|Mi|Gi|Ti)?$",
     "An amount of memory, such as 512Mi or 2Gi.",
     "2Gi"
 );
@@ -112,12 +115,13 @@ quantity!(
     Cpu,
     nanos,
     1_000_000_000,
-    r"^[0-9]+(\.[0-9]+)?m?$",
+    r"^([1-9][0-9]{0,14}(\.[0-9]{1,9})?|0\.0{0,8}[1-9][0-9]{0,8})m?$",
     "An amount of processor time: 1 is one processor, 500m is half of one.",
     "500m"
 );
 
-/// Reads a decimal number with a suffix, in units of `1 / scale`, rounding up as Kubernetes does.
+/// Reads a decimal number with a suffix, in units of `1 / scale`, rounding up as Kubernetes does; what is too large for any machine counts
+/// as the largest number. Invariant: whatever the schema's pattern admits is read, since one object that cannot be read stops a watch.
 fn parse(text: &str, scale: i128) -> Result<i64, QuantityError> {
     let malformed = || QuantityError::Malformed(text.to_owned());
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -136,17 +140,17 @@ fn parse(text: &str, scale: i128) -> Result<i64, QuantityError> {
         _ => return Err(malformed()),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || (number.contains('.') && fraction.is_empty()) || whole.len() > 18 || fraction.len() > 9 {
+    if whole.is_empty() || (number.contains('.') && fraction.is_empty()) {
         return Err(malformed());
     }
     let digits: i128 = format!("{whole}{fraction}").parse().map_err(|_| malformed())?;
-    let tenths = 10_i128.pow(u32::try_from(fraction.len()).map_err(|_| malformed())?);
-    let numerator = digits * multiplier * scale;
-    let rounded_up = (numerator + tenths * divisor - 1) / (tenths * divisor);
-    i64::try_from(rounded_up)
-        .ok()
-        .filter(|amount| *amount > 0)
-        .ok_or_else(|| QuantityError::OutOfRange(text.to_owned()))
+    let amount = || {
+        let unit = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?.checked_mul(divisor)?;
+        let numerator = digits.checked_mul(multiplier)?.checked_mul(scale)?;
+        let rounded_up = numerator.checked_add(unit - 1)? / unit;
+        (rounded_up > 0).then(|| i64::try_from(rounded_up).unwrap_or(LARGEST).min(LARGEST))
+    };
+    amount().ok_or_else(|| QuantityError::OutOfRange(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -164,9 +168,37 @@ mod tests {
         assert_eq!("1.25".parse::<Cpu>().unwrap().nanos(), 1_250_000_000);
     }
 
+    /// One object that cannot be read stops the watch of all.
+    #[test]
+    fn whatever_the_schema_admits_is_read() {
+        let read = |text: &str| text.parse::<Memory>().is_ok();
+        let pattern = |schema: Schema| regex::Regex::new(schema.as_value()["pattern"].as_str().unwrap()).unwrap();
+        let memory = pattern(Memory::json_schema(&mut SchemaGenerator::default()));
+        let cpu = pattern(Cpu::json_schema(&mut SchemaGenerator::default()));
+        let numbers = [
+            "0",
+            "0.0",
+            "1",
+            "00",
+            "0.000000001",
+            "0.00000000000000001",
+            "1.",
+            ".5",
+            "999999999999999.999999999",
+            "9999999999999999999999",
+            "02",
+        ];
+        let suffixes = ["", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "Pi", "e3"];
+        for (number, suffix) in numbers.iter().flat_map(|number| suffixes.map(|suffix| (number, suffix))) {
+            let text = format!("{number}{suffix}");
+            assert!(!memory.is_match(&text) || read(&text), "memory {text:?} is admitted and cannot be read");
+            assert!(!cpu.is_match(&text) || text.parse::<Cpu>().is_ok(), "cpu {text:?} is admitted and cannot be read");
+        }
+    }
+
     #[test]
     fn refuses_what_is_no_amount() {
-        for text in ["", "Gi", "3 potatoes", "-1Gi", ".5Gi", "1.", "1e3", "0", "99999999Ti", "1Zi"] {
+        for text in ["", "Gi", "3 potatoes", "-1Gi", ".5Gi", "1.", "1e3", "0", "1Zi", &"9".repeat(40)] {
             assert!(text.parse::<Memory>().is_err(), "{text:?} was accepted");
         }
     }
@@ -175,5 +207,7 @@ mod tests {
     fn writes_the_largest_exact_suffix() {
         assert_eq!(Memory::from_bytes(2 << 30).to_string(), "2Gi");
         assert_eq!(Memory::from_bytes(1_000).to_string(), "1000");
+        let largest: Memory = "999999999999999Ti".parse().unwrap();
+        assert_eq!(Memory::from_bytes(largest.bytes()).to_string(), "8388607Ti");
     }
 }

@@ -38,18 +38,51 @@ pub(crate) fn stage_alone() -> Stage {
 
 /// A platform with further arguments of `essaim serve`.
 pub(crate) fn stage_with(arguments: &[&str], alone: bool) -> Stage {
+    build_stage("127.0.0.1", arguments, alone)
+}
+
+/// The same on another address of this machine, such as the one that containers reach.
+pub(crate) fn stage_on(host: &str, arguments: &[&str]) -> Stage {
+    build_stage(host, arguments, false)
+}
+
+fn build_stage(host: &str, arguments: &[&str], alone: bool) -> Stage {
     let binary = binary();
     let turn = take_turn(alone);
     let site = Site::attach().expect("these tests need the site: cargo xtask testbed up");
     let folder = tempfile::tempdir().unwrap();
     let options = options(binary, &site, arguments);
-    let essaim = Platform::start(options, folder.path()).unwrap();
+    let essaim = Platform::start_on(host, options, folder.path()).unwrap();
     let stage = Stage { site, essaim, folder, _turn: turn };
     stage.essaim.apply(FAKE_CLASS).unwrap();
     for login in ["alice", "bob"] {
         stage.essaim.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {login}}}}}")).unwrap();
     }
     stage
+}
+
+/// The site beside other tests, for one that starts the platform itself.
+pub(crate) struct Guest {
+    pub(crate) binary: PathBuf,
+    pub(crate) site: Site,
+    _turn: File,
+}
+
+/// Takes a turn on the site without a platform.
+pub(crate) fn guest() -> Guest {
+    let (binary, turn) = (binary(), take_turn(false));
+    let site = Site::attach().expect("these tests need the site: cargo xtask testbed up");
+    Guest { binary, site, _turn: turn }
+}
+
+/// A platform without a Swarm, for what the API alone can show. It knows alice's account.
+pub(crate) fn api_alone(folder: &std::path::Path) -> Platform {
+    let directory = folder.join("directory.yaml");
+    std::fs::write(&directory, "users: [{login: alice, uid: 5001, gid: 5100, groups: [], home: /home/alice}]\n")
+        .unwrap();
+    let (binary, swarm) = (binary(), "off".to_owned());
+    let options = Options { binary, swarm, directory, logins: vec!["alice".into()], arguments: Vec::new() };
+    Platform::start(options, folder).unwrap()
 }
 
 fn options(binary: PathBuf, site: &Site, arguments: &[&str]) -> Options {
@@ -62,7 +95,8 @@ fn options(binary: PathBuf, site: &Site, arguments: &[&str]) -> Options {
     }
 }
 
-fn binary() -> PathBuf {
+/// The program under test.
+pub(crate) fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| platform::build(false).unwrap()).clone()
 }

@@ -41,7 +41,10 @@ fn a_cell_runs_as_its_user_and_the_token_shows_nowhere() {
 
     let secret = who["secret"].as_str().unwrap();
     assert!(secret.len() >= 32, "the container has no token of its own: {who}");
-    assert!(who["looked"].as_u64().unwrap() >= 2, "the environments of Jupyter and the kernel could not be read: {who}");
+    assert!(
+        who["looked"].as_u64().unwrap() >= 2,
+        "the environments of Jupyter and the kernel could not be read: {who}"
+    );
     assert_eq!((&who["environ"], &who["argv"]), (&Value::Array(vec![]), &Value::Array(vec![])), "{who}");
     assert!(!stage.inspect("jns-alice_identity").to_string().contains(secret), "the service shows the token");
     assert!(!stage.container_details("identity").contains(secret), "the container shows the token");

@@ -10,4 +10,7 @@ mod faults;
 mod fixture;
 mod gateway;
 mod kills;
+mod kubectl;
+mod overlay;
 mod refusals;
+mod tour;

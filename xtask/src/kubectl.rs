@@ -38,18 +38,34 @@ pub fn ensure() -> Result<PathBuf, Error> {
     fetch(&settings.cache)
 }
 
+/// Every kubectl of this machine that is new enough, oldest first; where there are not several, the one of [`ensure`].
+///
+/// # Errors
+/// As [`ensure`].
+pub fn every() -> Result<Vec<PathBuf>, Error> {
+    let one = ensure()?;
+    let versioned = if Settings::from_environment().kubectl.is_some() { Vec::new() } else { versions_beside(&one)? };
+    Ok(if versioned.is_empty() { vec![one] } else { versioned })
+}
+
 /// Where several versions are installed side by side (`kubectl.1.31`), the plain name may be a dispatcher that picks one.
 fn newest_beside(kubectl: &Path) -> Result<Option<PathBuf>, Error> {
+    Ok(versions_beside(kubectl)?.pop())
+}
+
+fn versions_beside(kubectl: &Path) -> Result<Vec<PathBuf>, Error> {
     let real = fs::canonicalize(kubectl).map_err(Error::file("resolve", kubectl))?;
     let Some(directory) = real.parent() else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let entries = fs::read_dir(directory).map_err(Error::file("list", directory))?;
     let versioned = entries.flatten().filter_map(|entry| {
         let minor = minor_in_name(entry.file_name().to_str()?)?;
         Some((minor, entry.path()))
     });
-    Ok(versioned.filter(|(minor, _)| *minor >= OLDEST_MINOR).max().map(|(_, path)| path))
+    let mut versions: Vec<(u32, PathBuf)> = versioned.filter(|(minor, _)| *minor >= OLDEST_MINOR).collect();
+    versions.sort();
+    Ok(versions.into_iter().map(|(_, path)| path).collect())
 }
 
 fn minor_in_name(name: &str) -> Option<u32> {
@@ -99,6 +115,11 @@ mod tests {
         }
         let newest = newest_beside(&directory.path().join("kubectl")).unwrap().unwrap();
         assert_eq!(newest.file_name().unwrap(), "kubectl.1.100");
+        let all = versions_beside(&directory.path().join("kubectl")).unwrap();
+        assert_eq!(
+            all,
+            ["kubectl.1.31", "kubectl.1.100"].map(|name| fs::canonicalize(directory.path()).unwrap().join(name))
+        );
     }
 
     #[test]

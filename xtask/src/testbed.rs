@@ -37,7 +37,7 @@ use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
 
 pub use command::Command;
-pub use layout::{BUSYBOX_IMAGE, LABEL, NETWORK, NOTEBOOK_IMAGE, RUN, STATE, directory_file, shared};
+pub use layout::{BRIDGE_ADDRESS, BUSYBOX_IMAGE, LABEL, NETWORK, NOTEBOOK_IMAGE, RUN, STATE, directory_file, shared};
 pub use node::Node;
 pub use status::Part;
 

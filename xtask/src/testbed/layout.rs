@@ -18,9 +18,10 @@ pub(crate) const NETWORK_SUBNET: &str = "10.79.0.0/20";
 /// Swarm's own networks take their ranges from here, away from the bridge and from `NETWORK_SUBNET`.
 pub(crate) const SWARM_POOL: &str = "10.78.0.0/16";
 
-/// The bridge that stands for the machine room's network, and this machine's own address on it.
+/// The bridge that stands for the machine room's network.
 pub(crate) const BRIDGE: &str = "essaim0";
-pub(crate) const BRIDGE_ADDRESS: &str = "10.77.0.1";
+/// This machine's own address on it: how a container reaches a server that runs here.
+pub const BRIDGE_ADDRESS: &str = "10.77.0.1";
 pub(crate) const BRIDGE_SUBNET: &str = "10.77.0.0/24";
 pub(crate) const BRIDGE_PREFIX: &str = "24";
 

@@ -38,10 +38,11 @@ fn of_resource(path: &ResourcePath, method: &Method, query: &Query) -> Result<At
     let is_namespace = path.group.is_empty() && path.resource == "namespaces";
     let own = if is_namespace { path.name.as_ref() } else { None };
     let namespace = path.namespace.as_ref().or(own);
-    // A list of one name is as narrow as a get: rules for that name allow it.
+    // A list of one name is as narrow as a get: rules for that name allow it. Nothing else looks at selectors.
+    let narrows = matches!(verb, "list" | "watch");
     let selected =
         || query.selectors().ok().and_then(|selectors| selectors.fields.required("metadata.name").map(str::to_owned));
-    let name = path.name.clone().or_else(selected).unwrap_or_default();
+    let name = path.name.clone().or_else(|| selected().filter(|_| narrows)).unwrap_or_default();
     Ok(Attributes {
         verb: verb.into(),
         namespace: namespace.cloned().unwrap_or_default(),
@@ -100,5 +101,13 @@ mod tests {
         assert_eq!(attributes(&Method::GET, "/api/v1/namespaces/alice").1, "alice");
         let (_, _, target) = attributes(&Method::GET, "/api/v1/namespaces/a/secrets?fieldSelector=metadata.name%3Dx");
         assert!(matches!(target, Target::Resource { name, .. } if name == "x"));
+        for method in [Method::POST, Method::DELETE] {
+            let uri = "/api/v1/namespaces/a/secrets?fieldSelector=metadata.name%3Dx";
+            let (_, _, target) = attributes(&method, uri);
+            assert!(
+                matches!(target, Target::Resource { name, .. } if name.is_empty()),
+                "{method}: the body may name another"
+            );
+        }
     }
 }

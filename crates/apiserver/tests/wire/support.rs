@@ -9,6 +9,7 @@ use essaim_apiserver::{ApiServer, Clock, Options, UserInfo};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
+use k8s_openapi as _;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, ObjectMeta},

@@ -7,7 +7,7 @@ use essaim_backend::{
     directory::Directory,
     swarm::{Error, Swarm},
 };
-use essaim_plan::notebook::{Look, Probe, Reason, Valid, running_addresses};
+use essaim_plan::notebook::{Look, Probe, Reason, Valid, Wanted, running_addresses};
 
 use crate::{Context, error::chain};
 
@@ -25,7 +25,9 @@ pub(super) async fn observe<S: Swarm, D: Directory>(valid: &Valid, context: &Con
         }
     };
     let base = format!("/user/{}/{}/", valid.owner.namespace, valid.owner.name);
-    let probe = match running_addresses(valid, &observed) {
+    // What is to end is not asked: an answer changes nothing, and waiting for one delays the end.
+    let ends = matches!(valid.wanted, Wanted::Gone | Wanted::Suspended(_));
+    let probe = match running_addresses(valid, &observed).filter(|_| !ends) {
         Some(addresses) => context.prober.ask(Some(&addresses), &base).await,
         None => Probe::NotTried,
     };

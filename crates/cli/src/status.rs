@@ -112,7 +112,7 @@ fn observed(server: &NotebookServer) -> (String, String) {
     (format!("{}{machine}", ready.reason), ready.message.clone())
 }
 
-/// Running and Ready, or suspended and stopped; the report must be about the present specification, and nothing may wait for a restart.
+/// Running and Ready, or suspended with nothing left that may run; the report must be about the present specification, and nothing may wait for a restart.
 pub(crate) fn is_as_wanted(server: &NotebookServer) -> bool {
     let status = server.status.clone().unwrap_or_default();
     let is = |kind: &str, value: &str| {
@@ -122,7 +122,9 @@ pub(crate) fn is_as_wanted(server: &NotebookServer) -> bool {
         return false;
     }
     if server.spec.suspend {
-        return is(condition::SUSPENDED, "True") && status.service.is_none();
+        // Suspended is true from the moment it is wanted; Ready's reason tells when the container is gone.
+        return find_condition(&status.conditions, condition::READY)
+            .is_some_and(|ready| ready.reason == condition::SUSPENDED);
     }
     is(condition::READY, "True") && !is(condition::RESTART_PENDING, "True")
 }

@@ -2,9 +2,10 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use essaim_backend::directory::{Account, Directory, Error as LookupError};
@@ -56,10 +57,11 @@ struct State {
     looked: Instant,
 }
 
-/// Tells one state of a file from the next.
+/// Tells one state of a file from the next: its inode, and the time of the last change of content or rights, in seconds and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
-    modified: SystemTime,
+    inode: u64,
+    changed: (i64, i64),
     length: u64,
 }
 
@@ -123,7 +125,7 @@ impl Directory for FileDirectory {
 
 fn stamp(path: &Path) -> io::Result<Stamp> {
     let metadata = fs::metadata(path)?;
-    Ok(Stamp { modified: metadata.modified()?, length: metadata.len() })
+    Ok(Stamp { inode: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()), length: metadata.len() })
 }
 
 fn read(path: &Path) -> Result<Accounts, Error> {
@@ -133,6 +135,8 @@ fn read(path: &Path) -> Result<Accounts, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const ALICE: &str = "users: [{login: alice, uid: 5001, gid: 5100, home: /home/alice}]";
@@ -168,6 +172,30 @@ mod tests {
         fs::write(&file, ALICE).unwrap();
         tokio::time::advance(INTERVAL).await;
         assert!(!knows(&directory, "bob").await, "a good file counts again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_file_under_the_same_name_is_seen_whatever_its_age_and_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("directory.yaml"), folder.path().join("new.yaml"));
+        fs::write(&path, ALICE).unwrap();
+        let directory = FileDirectory::open(&path).unwrap();
+        fs::write(&other, ALICE.replace("alice", "clara")).unwrap();
+        let modified = path.metadata().unwrap().modified().unwrap();
+        fs::File::options().append(true).open(&other).unwrap().set_modified(modified).unwrap();
+        fs::rename(&other, &path).unwrap();
+        tokio::time::advance(INTERVAL).await;
+        assert!(knows(&directory, "clara").await && !knows(&directory, "alice").await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_becomes_readable_again_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, ALICE).unwrap();
+        let directory = FileDirectory::open(file.path()).unwrap();
+        let before = directory.state().stamp;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_ne!(stamp(file.path()).ok(), before, "a change of rights is a new state of the file");
     }
 
     #[test]

@@ -12,6 +12,9 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
+/// The accounts, in the data directory, where nothing else is named.
+pub(crate) const DIRECTORY_FILE: &str = "directory.yaml";
+
 /// The flags of `essaim serve`.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
@@ -90,6 +93,8 @@ pub(crate) struct Configuration {
     pub(crate) roles: Vec<Role>,
     pub(crate) reach: Reach,
     pub(crate) gateway_plain: bool,
+    /// Browsers speak TLS to the gateway, or to the proxy before it.
+    pub(crate) secure_cookies: bool,
     /// The API of another process, or a real Kubernetes API server; needed without the role `api`.
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) hold_at_step: Option<u64>,
@@ -128,7 +133,7 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
     let file: File = flags.config.as_deref().map(parse).transpose()?.unwrap_or_default();
     let data_dir = needed(flags.data_dir.or(file.data_dir), "--data-dir DIR")?;
     let roles = flags.roles.or(file.roles).unwrap_or_else(|| vec![Role::Api, Role::Controllers, Role::Gateway]);
-    let kubeconfig = file.kubeconfig.or(kubeconfig).filter(|_| !roles.contains(&Role::Api));
+    let kubeconfig = kubeconfig.or(file.kubeconfig).filter(|_| !roles.contains(&Role::Api));
     if !roles.contains(&Role::Api) && kubeconfig.is_none() {
         return Err(Error::Configuration(
             "without the role api, name the API server's kubeconfig with --kubeconfig FILE".into(),
@@ -145,6 +150,7 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
         tokens: tokens.map(|file| file.tokens).unwrap_or_default(),
         reach: reach(flags.reach.or(file.reach))?,
         gateway_plain: behind_proxy || gateway.ip().is_loopback(),
+        secure_cookies: behind_proxy || !gateway.ip().is_loopback(),
         hold_at_step: flags.hold_at_step,
         data_dir,
         gateway,
@@ -167,24 +173,69 @@ fn swarm(value: Option<String>) -> SwarmAt {
 
 fn directory(value: Option<String>, data_dir: &Path) -> Result<PathBuf, Error> {
     match value.as_deref().map(|text| (text, text.split_once('='))) {
-        None => Ok(data_dir.join("directory.yaml")),
+        None => Ok(data_dir.join(DIRECTORY_FILE)),
         Some((_, Some(("file", path)))) => Ok(path.into()),
         Some((text, _)) => Err(Error::Configuration(format!("--directory {text} is not supported; use file=PATH"))),
     }
 }
 
 fn reach(value: Option<String>) -> Result<Reach, Error> {
-    match value.as_deref().map(|text| (text, text.split_once('='))) {
-        None | Some(("hostPorts", _)) => Ok(Reach::HostPorts),
-        Some((_, Some(("overlay", network)))) => Ok(Reach::Overlay(network.into())),
-        Some((_, Some(("both", network)))) => Ok(Reach::Both(network.into())),
-        Some((text, _)) => {
-            Err(Error::Configuration(format!("--reach {text} is none of hostPorts, overlay=NETWORK, both=NETWORK")))
-        }
+    let Some(text) = value else { return Ok(Reach::HostPorts) };
+    match text.split_once('=') {
+        None if text == "hostPorts" => Ok(Reach::HostPorts),
+        Some(("overlay", network)) if !network.is_empty() => Ok(Reach::Overlay(network.into())),
+        Some(("both", network)) if !network.is_empty() => Ok(Reach::Both(network.into())),
+        _ => Err(Error::Configuration(format!("--reach {text} is none of hostPorts, overlay=NETWORK, both=NETWORK"))),
     }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
     serde_yaml::from_str(&text).map_err(|source| Error::Parse { path: path.into(), source: source.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Call {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn read_with(flags: &[&str], kubeconfig: Option<&str>) -> Result<Configuration, Error> {
+        let call = Call::parse_from([&["serve", "--data-dir", "/d"], flags].concat());
+        read(call.flags, kubeconfig.map(PathBuf::from))
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "kubeconfig: /file\nswarm: off\nreach: overlay=net\nroles: [controllers]").unwrap();
+        let config = ["--config", file.path().to_str().unwrap()];
+        let from_file = read_with(&config, None).unwrap();
+        assert_eq!((from_file.kubeconfig, from_file.reach), (Some("/file".into()), Reach::Overlay("net".into())));
+        let from_flags = read_with(&[&config[..], &["--reach", "hostPorts"]].concat(), Some("/flag")).unwrap();
+        assert_eq!((from_flags.kubeconfig, from_flags.reach), (Some("/flag".into()), Reach::HostPorts));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for flags in
+            [["--reach", "overlay="], ["--reach", "hostPorts=1"], ["--directory", "ldap=x"], ["--roles", "gateway"]]
+        {
+            assert!(matches!(read_with(&flags, None), Err(Error::Configuration(_))), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_secure_wherever_browsers_speak_tls() {
+        let secure = |flags: &[&str]| read_with(flags, None).unwrap().secure_cookies;
+        assert!(!secure(&["--gateway", "127.0.0.1:8000"]));
+        assert!(secure(&["--gateway", "127.0.0.1:8000", "--gateway-behind-proxy"]));
+        assert!(secure(&["--gateway", "0.0.0.0:8000"]));
+    }
 }

@@ -53,6 +53,8 @@ pub(crate) enum Error {
         "the site key in the Secret essaim-system/site-key is shorter than 32 bytes; delete it to have a new one made"
     )]
     SiteKeyTooShort,
+    #[error("there is no site key yet: a process with the role controllers makes it at its first start")]
+    SiteKeyMissing,
     #[error("cannot use the kubeconfig")]
     Kubeconfig(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("cannot draw random bytes")]

@@ -14,7 +14,7 @@ mod hold;
 mod roles;
 mod site_key;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use essaim_controllers::Journal;
 use tokio::{
@@ -78,10 +78,57 @@ async fn until_the_end(
     ended.unwrap_or_else(|panic| Err(Error::Role(panic)))
 }
 
-/// The directory holds keys: nobody else may look into it.
-fn make_private(directory: &std::path::Path) -> Result<(), Error> {
+/// The directory holds keys: nobody else may look into it. One that is plainly not essaim's own is refused and left as it is.
+fn make_private(directory: &Path) -> Result<(), Error> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let write = |source| Error::Write { path: directory.into(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(write)?;
+    if !directory.exists() {
+        let parents = directory.parent().map_or(Ok(()), std::fs::create_dir_all);
+        return parents.and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(directory)).map_err(write);
+    }
+    let read = |source| Error::Read { path: directory.into(), source };
+    let open = directory.metadata().map_err(read)?.permissions().mode() & 0o077 != 0;
+    if open && !directory.join(api::STORE_FILE).exists() && holds_directories(directory).map_err(read)? {
+        let words = format!(
+            "{} is open to others and holds directories that are not essaim's: give essaim a data directory of its own, or make this one private (chmod 700)",
+            directory.display()
+        );
+        return Err(Error::Configuration(words));
+    }
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)).map_err(write)
+}
+
+fn holds_directories(directory: &Path) -> std::io::Result<bool> {
+    for entry in directory.read_dir()? {
+        if entry?.file_type()?.is_dir() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_a_directory_of_our_own_is_made_private() {
+        let site = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(site.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = site.path().join("lib/essaim");
+        make_private(&data).unwrap();
+        assert_eq!(mode(&data), 0o700);
+        assert_ne!(mode(&site.path().join("lib")), 0o700, "parents are not ours");
+        assert!(matches!(make_private(site.path()), Err(Error::Configuration(_))));
+        assert_eq!(mode(site.path()), 0o755, "a directory of somebody else stays as it is");
+        std::fs::write(site.path().join(api::STORE_FILE), "").unwrap();
+        make_private(site.path()).unwrap();
+        assert_eq!(mode(site.path()), 0o700);
+    }
 }

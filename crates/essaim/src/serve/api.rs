@@ -15,6 +15,8 @@ use crate::{
     error::Error,
 };
 
+/// The store, in the data directory.
+pub(super) const STORE_FILE: &str = "store.redb";
 /// The roles of a site.
 const ROLES: &str = include_str!("../../manifests/roles.yaml");
 
@@ -27,7 +29,7 @@ pub(crate) struct Api {
 
 /// Opens the store and starts the server; its objects are in place when this returns.
 pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) -> Result<Api, Error> {
-    let path = configuration.data_dir.join("store.redb");
+    let path = configuration.data_dir.join(STORE_FILE);
     let opened = Embedded::open(&path, essaim_store::Options::default());
     let store = opened.map_err(|source| Error::Store { path, source })?;
     let mut options = Options::new(Arc::new(crate::now));

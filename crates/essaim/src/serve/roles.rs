@@ -1,6 +1,6 @@
 //! The roles `controllers` and `gateway`.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use essaim_backend::swarm::Swarm as SwarmBackend;
 use essaim_controllers::{Context, Journal, Prober};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, api::Api, hold, site_key};
 use crate::{
-    configuration::{Configuration, SwarmAt},
+    configuration::{Configuration, DIRECTORY_FILE, SwarmAt},
     error::Error,
 };
 
@@ -56,7 +56,7 @@ async fn start_with<S: SwarmBackend>(
     let context = Context {
         client: access.client(CONTROLLERS)?,
         swarm,
-        directory: directory(&configuration.directory)?,
+        directory: directory(configuration)?,
         site: Site { key, reach: configuration.reach.clone() },
         prober: Prober::new(configuration.reach.clone()),
         journal,
@@ -70,9 +70,10 @@ async fn start_with<S: SwarmBackend>(
     Ok(())
 }
 
-/// The accounts; a first start writes an empty file that says what belongs there.
-fn directory(path: &Path) -> Result<FileDirectory, Error> {
-    if !path.exists() {
+/// The accounts; a first start writes an empty file that says what belongs there, but not where somebody named a file of accounts.
+fn directory(configuration: &Configuration) -> Result<FileDirectory, Error> {
+    let path = &configuration.directory;
+    if !path.exists() && *path == configuration.data_dir.join(DIRECTORY_FILE) {
         let text = "# Who may have notebooks: users: [{login, uid, gid, groups: [{name, gid}], home}]\nusers: []\n";
         std::fs::write(path, text).map_err(|source| Error::Write { path: path.into(), source })?;
     }
@@ -96,7 +97,7 @@ pub(crate) async fn start_gateway(
         },
         site_key: session_key,
         clock: Arc::new(crate::now),
-        secure_cookies: !configuration.gateway.ip().is_loopback(),
+        secure_cookies: configuration.secure_cookies,
         limits: Limits::default(),
         upstream_token: Arc::new(move |uid| key.notebook_token(uid)),
     };

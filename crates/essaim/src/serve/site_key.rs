@@ -27,7 +27,7 @@ pub(crate) async fn obtain(client: &Client, make: bool) -> Result<SiteKey, Error
             Err(error) => return Err(Error::SiteKey(error)),
         }
     }
-    read(&api).await?.ok_or(Error::SiteKeyTooShort)
+    read(&api).await?.ok_or(Error::SiteKeyMissing)
 }
 
 async fn read(api: &Api<Secret>) -> Result<Option<SiteKey>, Error> {

@@ -25,6 +25,9 @@ const HOP_BY_HOP: [&str; 9] = [
 const IDENTITY: [&str; 6] = ["authorization", "forwarded", "remote-user", "x-real-ip", "x-webauth-user", "x-user"];
 const IDENTITY_PREFIXES: [&str; 5] = ["x-forwarded-", "x-auth-request-", "x-remote-", "x-essaim-", "impersonate-"];
 
+/// Would let a notebook put a script of its own between the browser and all pages of this site, for good.
+const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
+
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -72,6 +75,7 @@ pub(crate) fn to_upstream(mut headers: HeaderMap, said: &Said<'_>) -> HeaderMap 
 /// The headers of a response as the client gets them.
 pub(crate) fn to_client(mut headers: HeaderMap, upgrade: bool) -> HeaderMap {
     remove_hop_by_hop(&mut headers);
+    headers.remove(SERVICE_WORKER_ALLOWED);
     if headers.get_all(header::SET_COOKIE).iter().any(|cookie| cookies::sets_session(cookie.as_bytes())) {
         let others: Vec<HeaderValue> = headers
             .get_all(header::SET_COOKIE)
@@ -247,10 +251,11 @@ mod tests {
             map(&[("set-cookie", "_xsrf=1"), ("location", "/user/a/b/lab"), ("connection", "keep-alive")]);
         headers.append("set-cookie", HeaderValue::from_static("essaim-session=evil; Path=/"));
         headers.append("set-cookie", HeaderValue::from_static("b=2"));
+        headers.insert("service-worker-allowed", HeaderValue::from_static("/"));
         let passed = to_client(headers, false);
         let cookies: Vec<_> = passed.get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["_xsrf=1", "b=2"]);
         assert_eq!(passed["location"], "/user/a/b/lab");
-        assert!(!passed.contains_key("connection"));
+        assert!(!passed.contains_key("connection") && !passed.contains_key("service-worker-allowed"));
     }
 }

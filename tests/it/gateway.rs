@@ -91,6 +91,8 @@ fn a_session_opens_http_and_websockets_to_pages_of_this_site_only() {
 
     let alice = Caller { cookie: Some(cookie.split(';').next().unwrap().to_owned()), ..nobody };
     assert_eq!(alice.request("GET", &format!("{base}api/status"), "").unwrap().status, 200);
+    let page = Caller { accept: "text/html", ..alice.clone() }.request("GET", &format!("{base}lab"), "").unwrap();
+    assert!(page.status == 200 && page.body.contains("<title>JupyterLab</title>"), "{} {}", page.status, page.body);
     let kernel = alice.start_kernel(&base).unwrap();
     assert_eq!(alice.run_in_kernel(&base, &kernel, "print(6 * 7)").unwrap().trim(), "42");
 

@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 use xtask::{kubectl, testbed::Site};
 
-use crate::fixture::{Guest, guest, root, wait_until};
+use crate::fixture::{guest, root, wait_until};
 
 const FENCE: &str = "```sh tour";
 /// The tour waits at most two minutes at a time, and in all it takes some twenty seconds.
@@ -26,13 +26,22 @@ fn the_tour_of_the_readme_works_as_written() {
     let cleanup = Cleanup { site: &guest.site };
     cleanup.remove(); // what an interrupted run may have left
     let folder = tempfile::tempdir().unwrap();
-    let (success, at, said) = run(&guest, &folder, &blocks);
+    let (success, at, said) = run(&guest.binary, &folder, &blocks);
     let block = blocks.get(at.wrapping_sub(1)).map_or("none", String::as_str);
     assert!(success, "block {at} of the tour failed:\n{block}\n--- all that was said:\n{said}");
     assert_eq!(at, blocks.len(), "the tour ended early, in\n{block}\n--- all that was said:\n{said}");
     let left: Vec<_> = fs::read_dir(folder.path().join("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, Vec::<std::path::PathBuf>::new(), "the tour left files behind");
     wait_until("the tour's containers to go", || cleanup.left().is_empty().then_some(()));
+}
+
+#[test]
+fn a_tour_stops_at_the_block_that_fails_and_tells_what_it_said() {
+    let readme = "Text.\n\n```sh tour\nNAME=alice\n```\n\n```sh\nexit 9\n```\n\n```sh tour\necho bonjour $NAME\nfalse\n```\n\n```sh tour\necho more\n```\n";
+    let blocks = blocks(readme);
+    assert_eq!(blocks.len(), 3);
+    let outcome = run(Path::new("/bin/true"), &tempfile::tempdir().unwrap(), &blocks);
+    assert_eq!(outcome, (false, 2, "bonjour alice\n".to_owned()));
 }
 
 /// The contents of the README's blocks, in their order.
@@ -43,7 +52,7 @@ fn blocks(readme: &str) -> Vec<String> {
 }
 
 /// One script from all blocks; says whether it succeeded, which block it came to, and what it said.
-fn run(guest: &Guest, folder: &TempDir, blocks: &[String]) -> (bool, usize, String) {
+fn run(binary: &Path, folder: &TempDir, blocks: &[String]) -> (bool, usize, String) {
     let folder = folder.path();
     let (script, reached, said) = (folder.join("tour.sh"), folder.join("reached"), folder.join("said"));
     let mut file = fs::File::create(&script).unwrap();
@@ -59,7 +68,7 @@ fn run(guest: &Guest, folder: &TempDir, blocks: &[String]) -> (bool, usize, Stri
         .args([LIMIT_SECONDS, "sh", "-e"])
         .arg(&script)
         .current_dir(root())
-        .env("PATH", path(&folder.join("bin"), &guest.binary))
+        .env("PATH", path(&folder.join("bin"), binary))
         .env("TMPDIR", folder.join("tmp"))
         .env("HOME", folder.join("home"))
         .env("API", free_address())

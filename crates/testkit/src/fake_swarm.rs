@@ -222,7 +222,7 @@ impl FakeSwarm {
         self.world.now().containers(service)
     }
 
-    /// The most containers that ever ran at the same time for one service.
+    /// The most containers that ever ran at the same time for one service, or for one owner where containers bear an owner's label.
     pub fn most_containers(&self) -> usize {
         self.world.now().most_containers
     }

@@ -1,6 +1,6 @@
 //! Docker's HTTP API, as far as essaim uses it.
 
-use std::{borrow::Cow, io, net::SocketAddr};
+use std::{borrow::Cow, io, net::SocketAddr, sync::Arc};
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ async fn answer(world: &Shared, asked: &Asked) -> Result<Answer, HangUp> {
 
 fn refused(refusal: &Refusal) -> Answer {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Answer { status, body: json!({ "message": refusal.message }) }
+    Answer::new(status, &json!({ "message": refusal.message }))
 }
 
 fn route(world: &mut World, asked: &Asked) -> Result<Answer, Refusal> {
@@ -58,18 +58,18 @@ fn route(world: &mut World, asked: &Asked) -> Result<Answer, Refusal> {
         ("GET", ["info"]) => {
             ok(json!({ "Name": "fake", "Swarm": { "LocalNodeState": "active", "ControlAvailable": true } }))
         }
-        ("GET", ["services"]) => ok(world
-            .services
-            .iter()
-            .filter(|(id, service)| filters.fit(id, &service.spec["Name"], &service.spec["Labels"]))
-            .map(|(id, service)| service_json(world, id, service))
-            .collect()),
-        ("GET", ["tasks"]) => ok(world
-            .tasks
-            .iter()
-            .filter(|task| filters.fit_task(world, task))
-            .map(|task| task_json(world, task))
-            .collect()),
+        ("GET", ["services"]) => {
+            let services = world.services.iter();
+            let fitting =
+                services.filter(|(id, service)| filters.fit(id, &service.spec["Name"], &service.spec["Labels"]));
+            let versioned = fitting.map(|(id, service)| (id.as_str(), service.index, (id, service)));
+            listing(world, versioned, |(id, service)| service_json(world, id, service))
+        }
+        ("GET", ["tasks"]) => {
+            let fitting = world.tasks.iter().filter(|task| filters.fit_task(world, task));
+            let versioned = fitting.map(|task| (task.id.as_str(), task.index, task));
+            listing(world, versioned, |task| task_json(world, task))
+        }
         ("GET", ["nodes"]) => ok(world.nodes.iter().map(|place| node_json(world, place)).collect()),
         ("GET", ["secrets"]) => ok(world
             .secrets
@@ -83,10 +83,10 @@ fn route(world: &mut World, asked: &Asked) -> Result<Answer, Refusal> {
             .map(|(id, name)| json!({ "Id": id, "Name": name, "Scope": "swarm", "Driver": "overlay" }))
             .collect()),
         ("POST", ["services", "create"]) => {
-            Answer { status: StatusCode::CREATED, body: json!({ "ID": world.create_service(body(asked)?)? }) }
+            Answer::new(StatusCode::CREATED, &json!({ "ID": world.create_service(body(asked)?)? }))
         }
         ("POST", ["secrets", "create"]) => {
-            Answer { status: StatusCode::CREATED, body: json!({ "ID": world.create_secret(&body(asked)?)? }) }
+            Answer::new(StatusCode::CREATED, &json!({ "ID": world.create_secret(&body(asked)?)? }))
         }
         ("GET", ["services", name]) => {
             let id = world.service_id(name).ok_or_else(|| not_found("service", name))?;
@@ -110,7 +110,7 @@ fn route(world: &mut World, asked: &Asked) -> Result<Answer, Refusal> {
         }
         ("DELETE", ["secrets", id]) => {
             world.remove_secret(id)?;
-            Answer { status: StatusCode::NO_CONTENT, body: Value::Null }
+            Answer::new(StatusCode::NO_CONTENT, &Value::Null)
         }
         _ => {
             return Err(Refusal::new(404, "page not found"));
@@ -138,8 +138,28 @@ fn kind(method: &str, segments: &[&str]) -> &'static str {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "every caller makes the value for this")]
 fn ok(body: Value) -> Answer {
-    Answer { status: StatusCode::OK, body }
+    Answer::new(StatusCode::OK, &body)
+}
+
+/// A list of things, each with its id and version. What did not change is not written anew: lists of hundreds are asked for all the time.
+fn listing<'a, T>(
+    world: &World,
+    things: impl Iterator<Item = (&'a str, u64, T)>,
+    write: impl Fn(T) -> Value,
+) -> Answer {
+    let mut written = world.written.borrow_mut();
+    let texts = things.map(|(id, version, thing)| {
+        let text = written.get(id).filter(|(of, _)| *of == version).map(|(_, text)| Arc::clone(text));
+        text.unwrap_or_else(|| {
+            let text: Arc<str> = write(thing).to_string().into();
+            written.insert(id.to_owned(), (version, Arc::clone(&text)));
+            text
+        })
+    });
+    let texts: Vec<Arc<str>> = texts.collect();
+    Answer { status: StatusCode::OK, body: format!("[{}]", texts.join(",")) }
 }
 
 fn not_found(kind: &str, name: &str) -> Refusal {

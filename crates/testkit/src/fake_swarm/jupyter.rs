@@ -28,7 +28,7 @@ fn answer(world: &Shared, asked: &Asked) -> Result<Answer, HangUp> {
         "api" => json!({ "version": "2.14.2" }),
         "api/status" => json!({ "started": started, "last_activity": started, "kernels": 0, "connections": 0 }),
         "api/kernels" | "api/terminals" | "api/sessions" => json!([]),
-        _ => return Ok(Answer { status: StatusCode::NOT_FOUND, body: json!({ "message": "Not Found" }) }),
+        _ => return Ok(Answer::new(StatusCode::NOT_FOUND, &json!({ "message": "Not Found" }))),
     };
-    Ok(Answer { status: StatusCode::OK, body })
+    Ok(Answer::new(StatusCode::OK, &body))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use essaim_api::names::label;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -11,14 +12,24 @@ impl World {
     /// Brings every task to where it would be by now.
     pub(super) fn advance(&mut self, now: Instant) {
         self.now = now;
+        let mut moved = false;
         for index in 0..self.tasks.len() {
             // A task may go through several states since the last look.
-            while self.step(index) {}
+            while self.step(index) {
+                moved = true;
+            }
         }
+        if moved {
+            self.take_stock();
+        }
+    }
+
+    /// Forgets what Swarm forgets, and counts containers.
+    pub(super) fn take_stock(&mut self) {
         self.tasks.retain(|task| !(task.wanted == Wanted::Remove && task.state > State::Running));
         let mut containers = HashMap::<&str, usize>::new();
         for task in self.tasks.iter().filter(|task| task.has_container()) {
-            *containers.entry(&task.service).or_default() += 1;
+            *containers.entry(&task.owner).or_default() += 1;
         }
         let most = containers.into_values().max().unwrap_or_default();
         self.most_containers = self.most_containers.max(most);
@@ -41,12 +52,16 @@ impl World {
     pub(super) fn new_task(&mut self, service: &str, wanted: Wanted) {
         let (id, index) = (self.new_id(), self.new_index());
         let Some(found) = self.services.get(service) else { return };
+        let template = &found.spec["TaskTemplate"];
+        let owner = template["ContainerSpec"]["Labels"][label::OWNER_UID].as_str().unwrap_or(service);
         self.tasks.push(Task {
             id,
             index,
             service: service.to_owned(),
             labels: found.spec["Labels"].clone(),
-            spec: found.spec["TaskTemplate"].clone(),
+            owner: owner.to_owned(),
+            told_exit_code: told_exit_code(template),
+            spec: template.clone(),
             publishes: found.spec["EndpointSpec"]["Ports"].as_array().is_some_and(|ports| !ports.is_empty()),
             created: self.now,
             state: State::New,
@@ -61,8 +76,9 @@ impl World {
 
     /// Has all tasks of a service that may still run stop.
     pub(super) fn end_tasks(&mut self, service: &str, wanted: Wanted) {
-        let now = self.now;
+        let (now, index) = (self.now, self.new_index());
         for task in self.tasks.iter_mut().filter(|task| task.service == service) {
+            task.index = index;
             let ends = matches!(task.wanted, Wanted::Ready | Wanted::Running);
             if ends && task.state <= State::Running {
                 task.since = now;
@@ -143,7 +159,7 @@ impl World {
             }
             State::Ready => Some(Next::to(State::Starting, task.wanted, task.since)),
             State::Starting => self.after(task, options.start, State::Running),
-            State::Running => told_exit_code(&task.spec).map(|code| Next::ended(code, self.now)),
+            State::Running => task.told_exit_code.map(|code| Next::ended(code, self.now)),
             _ => None,
         }
     }

@@ -20,7 +20,14 @@ pub(super) struct Asked {
 /// What to answer.
 pub(super) struct Answer {
     pub status: StatusCode,
-    pub body: Value,
+    /// JSON, or nothing.
+    pub body: String,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, body: &Value) -> Self {
+        Answer { status, body: if body.is_null() { String::new() } else { body.to_string() } }
+    }
 }
 
 /// Closes the connection without an answer.
@@ -87,8 +94,7 @@ where
     let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let Answer { status, body } = answer(Asked { method: parts.method.to_string(), target, body }).await?;
-    let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
     let response =
-        Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(Full::new(body));
+        Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(Full::from(body));
     response.map_err(|_| HangUp)
 }

@@ -1,6 +1,10 @@
 //! What exists on the fake Swarm, and what hands do to it.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -36,6 +40,8 @@ pub(super) struct World {
     /// Names by id.
     pub(super) networks: BTreeMap<String, String>,
     pub(super) most_containers: usize,
+    /// What lists said of a service, task, and its version then, by id.
+    pub(super) written: RefCell<HashMap<String, (u64, Arc<str>)>>,
     /// Where the instants of tokio lie on the calendar.
     epoch: (Instant, Timestamp),
     pub(super) now: Instant,
@@ -75,6 +81,10 @@ pub(super) struct Task {
     pub(super) labels: Value,
     /// Docker's `TaskSpec`.
     pub(super) spec: Value,
+    /// Whose container this is: also that of a service which was removed and made again under another id.
+    pub(super) owner: String,
+    /// The exit code that its program is told to end with.
+    pub(super) told_exit_code: Option<i64>,
     pub(super) publishes: bool,
     pub(super) created: Instant,
     pub(super) state: State,
@@ -127,6 +137,7 @@ impl World {
             secrets: BTreeMap::new(),
             networks: BTreeMap::new(),
             most_containers: 0,
+            written: RefCell::default(),
             epoch,
             now,
             last_index: 10,
@@ -219,6 +230,7 @@ impl World {
         let Some(id) = self.service_id(name_or_id) else { return false };
         self.services.remove(&id);
         self.end_tasks(&id, Wanted::Remove);
+        self.take_stock();
         true
     }
 

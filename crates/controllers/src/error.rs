@@ -29,6 +29,9 @@ pub enum Error {
     /// A role binding could not be written.
     #[error("cannot bind the user's role in the own namespace")]
     BindRole(#[source] kube::Error),
+    /// A defect of essaim; its words.
+    #[error("the pass panicked: {0}")]
+    Panicked(String),
     /// The Swarm could not be looked at, or refused or failed an action.
     #[error(transparent)]
     Swarm(#[from] swarm::Error),
@@ -56,6 +59,7 @@ impl Error {
             Self::WriteSuspend(_) => "WriteSuspend",
             Self::WriteStatus(_) => "WriteStatus",
             Self::BindRole(_) => "BindRole",
+            Self::Panicked(_) => "Panicked",
             Self::Swarm(_) => "Swarm",
             Self::Directory(_) => "Directory",
         }

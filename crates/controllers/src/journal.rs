@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// No pause is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// Longest words of a failure, in bytes.
+const WORDS_LIMIT: usize = 2_000;
 
 /// How a pass went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,16 @@ pub enum Outcome {
     Changed(usize),
     /// It failed; the chain of causes.
     Failed(String),
+}
+
+impl Outcome {
+    /// The same with words of bounded length: an API may answer with pages.
+    fn bounded(mut self) -> Self {
+        if let Self::Failed(words) = &mut self {
+            words.truncate(words.floor_char_boundary(WORDS_LIMIT));
+        }
+        self
+    }
 }
 
 /// The last pass over one object.
@@ -85,7 +97,7 @@ impl Journal {
         entry.failures = if matches!(outcome, Outcome::Failed(_)) { entry.failures.saturating_add(1) } else { 0 };
         let wait = if entry.failures == 0 { wake_up } else { pause(entry.failures).min(wake_up) };
         entry.passes += 1;
-        entry.outcome = outcome;
+        entry.outcome = outcome.bounded();
         entry.last_reconcile = now;
         entry.next_try = now + wait;
         wait
@@ -114,12 +126,14 @@ mod tests {
     fn pauses_grow_to_a_limit_and_end_with_a_success() {
         let journal = Journal::default();
         let now = Timestamp::UNIX_EPOCH;
-        let fail = || journal.note(("K", "n", "x"), Outcome::Failed("no".into()), Duration::from_secs(600), now);
+        let fail = || journal.note(("K", "n", "x"), Outcome::Failed("no".into()), Duration::from_mins(10), now);
         let pauses: Vec<_> = (0..12).map(|_| fail().as_millis()).collect();
         assert_eq!(pauses[..3], [200, 400, 800]);
         assert_eq!(pauses[11], 60_000);
         assert_eq!(journal.note(("K", "n", "x"), Outcome::Unchanged, Duration::from_secs(7), now).as_secs(), 7);
         assert_eq!(journal.entries()[0].passes, 13);
+        assert_eq!(journal.note(("K", "n", "x"), Outcome::Failed("é".repeat(5_000)), Duration::MAX, now), FIRST_PAUSE);
+        assert!(matches!(&journal.entries()[0].outcome, Outcome::Failed(words) if words.len() == WORDS_LIMIT));
         journal.forget("K", "n", "x");
         assert!(journal.entries().is_empty());
     }

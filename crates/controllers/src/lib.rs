@@ -3,6 +3,7 @@
 //! Each is a plain kube-rs client: it reads and writes objects through the API, looks at the outside world through a trait of
 //! `essaim-backend`, lets `essaim-plan` decide, and reports once per pass.
 
+mod driver;
 mod error;
 mod journal;
 mod namespace;
@@ -47,10 +48,16 @@ pub struct Context<S, D> {
 
 /// Runs every reconciler until the token is cancelled, then lets running passes end.
 ///
-/// Assumptions: the CustomResourceDefinitions are established. A lost API server is waited for; nothing else ends the loop.
+/// Assumptions: the CustomResourceDefinitions are established. A lost API server is waited for; a pass that panics is a failed pass.
+///
+/// Panics: where a controller panics outside of its passes, so that the process does not live on with one kind forgotten.
 pub async fn run<S: Swarm, D: Directory>(context: Arc<Context<S, D>>, shutdown: CancellationToken) {
     let mut reconcilers = JoinSet::new();
     reconcilers.spawn(notebook_server::run(context.clone(), shutdown.clone()));
     reconcilers.spawn(namespace::run(context, shutdown));
-    while reconcilers.join_next().await.is_some() {}
+    while let Some(ended) = reconcilers.join_next().await {
+        if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+            std::panic::resume_unwind(panic);
+        }
+    }
 }

@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Duration};
 
 use essaim_api::names;
 use essaim_backend::{directory::Directory, swarm::Swarm};
-use futures::StreamExt;
 use k8s_openapi::api::{
     core::v1::Namespace,
     rbac::v1::{RoleBinding, RoleRef, Subject},
@@ -18,19 +17,21 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Context, Error, Outcome, error::chain};
+use crate::{Context, Error, Outcome, driver, error::chain};
 
 const KIND: &str = "Namespace";
 /// The directory may learn a login after its namespace was made.
-const LOOK_AGAIN: Duration = Duration::from_secs(300);
+const LOOK_AGAIN: Duration = Duration::from_mins(5);
 
 pub(crate) async fn run<S: Swarm, D: Directory>(context: Arc<Context<S, D>>, shutdown: CancellationToken) {
     let api: Api<Namespace> = Api::all(context.client.clone());
-    Controller::new(api, watcher::Config::default())
-        .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, error_policy, context)
-        .for_each(|_| std::future::ready(()))
-        .await;
+    let journal = context.journal.clone();
+    let passes = Controller::new(api, watcher::Config::default()).graceful_shutdown_on(shutdown.cancelled_owned()).run(
+        |namespace, context| driver::contained(reconcile(namespace, context)),
+        error_policy,
+        context,
+    );
+    driver::drive(KIND, passes, &journal).await;
 }
 
 async fn reconcile<S: Swarm, D: Directory>(
@@ -73,6 +74,7 @@ async fn bind_role(client: &kube::Client, login: &str) -> Result<(), Error> {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "kube calls it so")]
 fn error_policy<S: Swarm, D: Directory>(
     namespace: Arc<Namespace>,
     error: &Error,

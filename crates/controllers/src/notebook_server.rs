@@ -28,11 +28,11 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Class, Context, Error, Outcome, error::chain};
+use crate::{Class, Context, Error, Outcome, driver, error::chain};
 
 const KIND: &str = "NotebookServer";
 /// A refusal is looked at again after so long, in case its cause lay outside the object.
-const REFUSED: Duration = Duration::from_secs(60);
+const REFUSED: Duration = Duration::from_mins(1);
 /// Passes at once; each waits mostly for the network.
 const CONCURRENCY: u16 = 64;
 
@@ -42,14 +42,14 @@ pub(crate) async fn run<S: Swarm, D: Directory>(context: Arc<Context<S, D>>, shu
     let controller = Controller::new(servers, watcher::Config::default());
     let (of_class, of_picture) = (controller.store(), controller.store());
     let hints = changed_servers(context.swarm.changes(), of_picture);
-    controller
+    let journal = context.journal.clone();
+    let passes = controller
         .with_config(Config::default().concurrency(CONCURRENCY))
         .watches(classes, watcher::Config::default(), move |class| servers_of(&of_class, &class))
         .reconcile_on(hints)
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, error_policy, context)
-        .for_each(|_| std::future::ready(()))
-        .await;
+        .run(|server, context| driver::contained(reconcile(server, context)), error_policy, context);
+    driver::drive(KIND, passes, &journal).await;
 }
 
 fn servers_of(store: &Store<NotebookServer>, class: &NotebookClass) -> Vec<ObjectRef<NotebookServer>> {
@@ -83,9 +83,15 @@ async fn reconcile<S: Swarm, D: Directory>(
     context: Arc<Context<S, D>>,
 ) -> Result<Action, Error> {
     let outcome = converge(&server, &context).await;
-    report::report(&server, &context, &outcome).await?; // the pass's only status write, whatever happened
+    let reported = report::report(&server, &context, &outcome).await; // the pass's only status write, whatever happened
+    if let (Err(_), Err(cause)) = (&reported, &outcome.result) {
+        // The error policy hears of the report alone, because that is to be written soon.
+        let (namespace, name) = (server.namespace(), server.name_any());
+        tracing::warn!(namespace, name, error = chain(cause), "a pass failed, and its report cannot be written");
+    }
+    reported?;
     (context.checkpoint)("report");
-    outcome.result.map(|()| Action::requeue(note(&server, &context, &outcome.valid_plan)))
+    outcome.result.map(|()| Action::requeue(note(&server, &context, outcome.valid_plan.as_ref())))
 }
 
 /// What a pass came to: its plan, if it got so far, and whether everything in it was carried out.
@@ -114,7 +120,7 @@ async fn converge<S: Swarm, D: Directory>(server: &NotebookServer, context: &Con
 fn note<S: Swarm, D: Directory>(
     server: &NotebookServer,
     context: &Context<S, D>,
-    done: &Option<(Valid, Plan)>,
+    done: Option<&(Valid, Plan)>,
 ) -> Duration {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let Some((_, plan)) = done else { return REFUSED };
@@ -128,6 +134,7 @@ fn note<S: Swarm, D: Directory>(
     context.journal.note((KIND, &namespace, &name), outcome, wake_up, (context.clock)())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "kube calls it so")]
 fn error_policy<S: Swarm, D: Directory>(
     server: Arc<NotebookServer>,
     error: &Error,

@@ -46,6 +46,9 @@ c.DockerSpawner.tls_config = {}
 c.DockerSpawner.use_internal_ip = False
 c.DockerSpawner.environment = {"HOME": "/tmp", "SHELL": "/bin/bash"}
 c.Spawner.cmd = ["jupyterhub-singleuser"]
+# Ten at once take longer on two cores than the defaults allow (30 and 60 s): a peer that gives up could not be compared.
+c.Spawner.http_timeout = 170
+c.Spawner.start_timeout = 170
 c.Spawner.mem_limit = "512M"
 c.Spawner.mem_guarantee = "512M"
 c.SwarmSpawner.extra_container_spec = {"user": "6001:6001", "init": True}

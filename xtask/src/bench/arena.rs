@@ -37,15 +37,19 @@ pub(super) struct Arena {
 
 impl Arena {
     /// Brings the site up where it is not, builds essaim and starts it with an empty store.
-    pub(super) fn enter(debug: bool) -> Result<Self, Error> {
+    pub(super) fn enter(binary: Option<&Path>) -> Result<Self, Error> {
         say("waiting for tests that hurt machines");
         let turn = take_turn()?;
         let site = Site::attach().or_else(|_| Site::up())?;
         let node = site.nodes()?.into_iter().find(|node| node.name == NODE);
         let node = node.filter(|_| site.is_throw_away()).ok_or_else(|| Error::NoSuchNode(NODE.into()))?;
         sweep(&site)?; // what an interrupted bench left
-        say("building essaim");
-        let binary = platform::build(!debug)?;
+        let binary = if let Some(binary) = binary {
+            binary.to_owned()
+        } else {
+            say("building essaim (release; minutes, if it was not built before)");
+            platform::build(true)?
+        };
         let folder = fresh(&repository::target().join("bench/run"))?;
         let directory = write_directory(&folder)?;
         let swarm = site.docker_host().to_owned();

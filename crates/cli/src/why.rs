@@ -103,10 +103,7 @@ async fn events(
 }
 
 fn time(event: &Event) -> Option<Timestamp> {
-    let last = event.last_timestamp.as_ref().map(|time| time.0);
-    last.or(event.event_time.as_ref().map(|time| time.0)).or(event
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|time| time.0))
+    let seen = event.last_timestamp.as_ref().map(|time| time.0);
+    let seen = seen.or_else(|| event.event_time.as_ref().map(|time| time.0));
+    seen.or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }

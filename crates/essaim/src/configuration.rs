@@ -145,10 +145,10 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
     let tokens = flags.tokens.or(file.tokens).as_deref().map(parse::<TokenFile>).transpose()?;
     Ok(Configuration {
         listen: flags.listen.or(file.listen).unwrap_or_else(|| loopback(6443)),
-        swarm: swarm(flags.swarm.or(file.swarm)),
-        directory: directory(flags.directory.or(file.directory), &data_dir)?,
+        swarm: swarm(flags.swarm.or(file.swarm).as_deref()),
+        directory: directory(flags.directory.or(file.directory).as_deref(), &data_dir)?,
         tokens: tokens.map(|file| file.tokens).unwrap_or_default(),
-        reach: reach(flags.reach.or(file.reach))?,
+        reach: reach(flags.reach.or(file.reach).as_deref())?,
         gateway_plain: behind_proxy || gateway.ip().is_loopback(),
         secure_cookies: behind_proxy || !gateway.ip().is_loopback(),
         hold_at_step: flags.hold_at_step,
@@ -163,23 +163,23 @@ fn needed<T>(value: Option<T>, flag: &str) -> Result<T, Error> {
     value.ok_or_else(|| Error::Configuration(format!("{flag} is needed, or its key in the file that --config names")))
 }
 
-fn swarm(value: Option<String>) -> SwarmAt {
-    match value.as_deref() {
+fn swarm(value: Option<&str>) -> SwarmAt {
+    match value {
         Some("off") => SwarmAt::Off,
         Some(url) => SwarmAt::Url(url.to_owned()),
         None => SwarmAt::Url("unix:///var/run/docker.sock".into()),
     }
 }
 
-fn directory(value: Option<String>, data_dir: &Path) -> Result<PathBuf, Error> {
-    match value.as_deref().map(|text| (text, text.split_once('='))) {
+fn directory(value: Option<&str>, data_dir: &Path) -> Result<PathBuf, Error> {
+    match value.map(|text| (text, text.split_once('='))) {
         None => Ok(data_dir.join(DIRECTORY_FILE)),
         Some((_, Some(("file", path)))) => Ok(path.into()),
         Some((text, _)) => Err(Error::Configuration(format!("--directory {text} is not supported; use file=PATH"))),
     }
 }
 
-fn reach(value: Option<String>) -> Result<Reach, Error> {
+fn reach(value: Option<&str>) -> Result<Reach, Error> {
     let Some(text) = value else { return Ok(Reach::HostPorts) };
     match text.split_once('=') {
         None if text == "hostPorts" => Ok(Reach::HostPorts),

@@ -34,9 +34,10 @@ pub(crate) async fn serve(configuration: Configuration) -> Result<(), Error> {
     make_private(&configuration.data_dir)?;
     let shutdown = CancellationToken::new();
     let journal = Arc::new(Journal::default());
-    let api = match configuration.roles.contains(&Role::Api) {
-        true => Some(api::start(&configuration, journal.clone()).await?),
-        false => None,
+    let api = if configuration.roles.contains(&Role::Api) {
+        Some(api::start(&configuration, journal.clone()).await?)
+    } else {
+        None
     };
     let access = access::Access::new(&configuration, api.as_ref()).await?;
     let mut running = JoinSet::new();

@@ -28,7 +28,9 @@ fn a_hand_edit_is_put_right() {
             [&["service", "update", "--detach", "--no-resolve-image"], edit, &["jns-alice_edited"]].concat();
         stage.site.docker(&arguments).unwrap();
         wait_until("the edit to be put right", || {
-            let spec = &stage.inspect("jns-alice_edited")["Spec"];
+            // For a moment there is no service: the edited container ends before another one begins.
+            stage.services("edited").first()?;
+            let spec = &stage.try_inspect("jns-alice_edited")?["Spec"];
             let right = spec["TaskTemplate"]["Resources"]["Limits"]["MemoryBytes"] == 64 << 20
                 && !spec["TaskTemplate"]["ContainerSpec"]["Env"].to_string().contains("INTRUDER")
                 && spec["Mode"]["Replicated"]["Replicas"] == 1;

@@ -194,10 +194,15 @@ impl Stage {
         assert_eq!(self.leftovers(name), Vec::<String>::new(), "{name} left something behind");
     }
 
-    /// A JSON template field of `docker service inspect`.
+    /// `docker service inspect` of a service that exists.
     pub(crate) fn inspect(&self, service: &str) -> Value {
-        let text = self.site.docker(&["service", "inspect", service]).unwrap();
-        serde_json::from_str::<Value>(&text).unwrap()[0].clone()
+        self.try_inspect(service).unwrap()
+    }
+
+    /// The same, or nothing while there is no such service.
+    pub(crate) fn try_inspect(&self, service: &str) -> Option<Value> {
+        let text = self.site.docker(&["service", "inspect", service]).ok()?;
+        Some(serde_json::from_str::<Value>(&text).unwrap()[0].clone())
     }
 }
 

@@ -15,8 +15,6 @@ pub const SITE_KEY_SECRET: &str = "site-key";
 pub const USER_ROLE: &str = "essaim-user";
 /// The RoleBinding that gives it.
 pub const USER_ROLE_BINDING: &str = "essaim-user";
-/// Group of every account that has logged in.
-pub const USERS_GROUP: &str = "essaim:users";
 
 /// Where the API tells what the controllers remember of their last passes.
 pub const RECONCILES_PATH: &str = "/essaim/v1/reconciles";
@@ -122,8 +120,6 @@ pub mod reason {
 pub mod field_manager {
     /// Writes the status of NotebookServers, and `spec.suspend` when Jupyter was shut down.
     pub const NOTEBOOK_SERVER: &str = "essaim-notebookserver";
-    /// Suspends idle servers.
-    pub const CULLER: &str = "essaim-culler";
     /// Writes users' namespaces and role bindings.
     pub const NAMESPACE: &str = "essaim-namespace";
     /// Writes the objects of a first start.

@@ -21,11 +21,10 @@ impl Stage {
 async fn a_service_removed_by_hand_returns() {
     let mut stage = site_with_lab().await;
     let started = stage.lab().await.unwrap().status.unwrap().started_at;
-    // The same second would look like the same container.
     assert!(stage.fake.remove_service(SERVICE));
     stage.wait_outside("the service", |stage| stage.fake.service_spec(SERVICE).is_some()).await;
+    stage.settle().await;
     stage.wait_for("Ready", "True", "Serving").await;
-    stage.wait_settled().await;
     assert!(stage.lab().await.unwrap().status.unwrap().started_at >= started);
     assert_eq!(stage.fake.containers(SERVICE), 1);
     stage.second_pass_does_nothing().await;
@@ -36,8 +35,8 @@ async fn a_hand_edit_is_put_right() {
     let mut stage = site_with_lab().await;
     assert!(stage.fake.edit_service(SERVICE, |spec| *spec.pointer_mut(IMAGE).unwrap() = json!("other:9")));
     stage.wait_outside("the image", |stage| stage.says(IMAGE) == Some(json!("base:1"))).await;
+    stage.settle().await;
     stage.wait_for("Ready", "True", "Serving").await;
-    stage.wait_settled().await;
     stage.second_pass_does_nothing().await;
 }
 
@@ -66,8 +65,8 @@ async fn a_change_of_the_class_waits_for_a_restart() {
     stage.change_lab(json!({ "restartedAt": "2026-01-02T03:04:05Z" })).await;
     stage.wait_outside("the new memory", |stage| stage.says(MEMORY) == Some(json!(96 << 20))).await;
     stage.wait_for("RestartPending", "False", "UpToDate").await;
+    stage.settle().await;
     stage.wait_for("Ready", "True", "Serving").await;
-    stage.wait_settled().await;
     stage.second_pass_does_nothing().await;
 }
 
@@ -86,8 +85,8 @@ async fn a_class_may_have_its_changes_done_at_once() {
         env.is_some_and(|env| env.as_array().unwrap().contains(&json!("COLOUR=blue")))
     };
     stage.wait_outside("the new environment", blue).await;
+    stage.settle().await;
     stage.wait_for("Ready", "True", "Serving").await;
-    stage.wait_settled().await;
     assert_eq!(condition(&stage.lab().await.unwrap(), "RestartPending").unwrap().status, "False");
     stage.second_pass_does_nothing().await;
 }

@@ -87,6 +87,13 @@ impl Stage {
         wait_until(what, async || self.lab().await.filter(|lab| fits(lab))).await
     }
 
+    /// Waits until controllers that remember nothing find nothing to do: what was done by hand a moment ago, and not noticed yet, is not missed.
+    async fn settle(&mut self) {
+        self.stop_controllers().await;
+        self.start_controllers();
+        self.wait_settled().await;
+    }
+
     /// Waits until this is so of the world outside.
     async fn wait_outside(&self, what: &str, fits: impl Fn(&Self) -> bool) {
         wait_until(what, async || fits(self).then_some(())).await;

@@ -79,8 +79,8 @@ async fn a_machine_that_falls_silent_is_reported_and_gets_no_second_container() 
         service.is_some_and(|spec| spec.pointer(env).unwrap().as_array().unwrap().contains(&json!("A=1")))
     };
     stage.wait_outside("the change to be made", changed).await;
+    stage.settle().await;
     stage.wait_for("Ready", "True", "Serving").await;
-    stage.wait_settled().await;
     stage.second_pass_does_nothing().await;
 }
 
@@ -89,7 +89,7 @@ async fn a_container_slow_to_stop_is_waited_for() {
     let mut stage = site_with_lab().await;
     stage.fake.configure(|options| options.stop = Duration::from_millis(700));
     stage.change_lab(json!({ "suspend": true })).await;
-    stage.wait_outside("the service to go", |stage| stage.fake.service_names().is_empty()).await;
+    stage.wait_for("Suspended", "True", "SuspendedByRequest").await;
     stage.change_lab(json!({ "suspend": false })).await;
     stage.wait_for("Ready", "True", "Serving").await;
     assert_eq!(stage.fake.most_containers(), 1);

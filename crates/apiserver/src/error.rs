@@ -1,6 +1,6 @@
 //! Every way a request can fail, and the `Status` object that a client sees.
 //!
-//! The message of a [`Status`](Self::to_status) is safe for the client; the internal cause stays in `source` and goes to the log.
+//! The message of a [`Status`](ApiError::to_status) is safe for the client; the internal cause stays in `source` and goes to the log.
 
 use serde_json::{Value, json};
 

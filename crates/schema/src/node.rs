@@ -162,14 +162,16 @@ impl Node {
 
     /// The item of `old` that the item `new` of this list was before, if items can be told apart.
     pub(crate) fn correlate<'a>(&self, new: &Value, old: Option<&'a Vec<Value>>) -> Option<&'a Value> {
+        let same = || old?.iter().find(|item| *item == new);
         match &self.list_type {
             ListType::Atomic => None,
-            ListType::Set => old?.iter().find(|item| *item == new),
-            ListType::Map(keys) => {
+            ListType::Set => same(),
+            // An item that did not change was itself before, also in a list that was tolerated with equal keys or with items that have none.
+            ListType::Map(keys) => same().or_else(|| {
                 let defaults = self.items.as_deref();
                 let wanted = key_of(keys, defaults, new);
-                old?.iter().find(|item| key_of(keys, defaults, item) == wanted)
-            }
+                old?.iter().find(|item| item.is_object() && key_of(keys, defaults, item) == wanted)
+            }),
         }
     }
 }

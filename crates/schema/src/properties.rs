@@ -78,3 +78,12 @@ proptest! {
         let _ = text.parse::<Quantity>();
     }
 }
+
+#[test]
+fn items_whose_keys_are_equal_only_by_mistake_are_each_their_own() {
+    let schema = schema();
+    for items in [json!([null, {}]), json!([{"on": true}, {"name": "d"}, {}]), json!([3, {"on": false}])] {
+        let object = json!({"spec": {"items": items}});
+        assert_eq!(schema.validate(&object, Some(&object)), []);
+    }
+}

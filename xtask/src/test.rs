@@ -37,7 +37,10 @@ fn suites(site: &Site, soak: bool) -> Result<(), Error> {
 fn cargo(site: &Site, soak: bool, arguments: &[&str]) -> Result<(), Error> {
     let mut command = Command::new("cargo");
     command.args(arguments).current_dir(repository::root()).stdin(Stdio::null());
-    command.env("ESSAIM_TEST_DOCKER_HOST", site.docker_host()).env("ESSAIM_SOAK", if soak { "1" } else { "0" });
+    command.env("ESSAIM_TEST_DOCKER_HOST", site.docker_host()).env_remove("ESSAIM_SOAK");
+    if soak {
+        command.env("ESSAIM_SOAK", "1");
+    }
     let line = format!("cargo {}", arguments.join(" "));
     let status = command.status().map_err(|source| Error::Start { command: line.clone(), source })?;
     if status.success() {

@@ -52,8 +52,9 @@ pub fn run(keep: bool) -> Result<(), Error> {
     if keep {
         return steps.keep(&essaim);
     }
+    let uid = essaim.kubectl(&["get", "nbs/lab", "-n", "alice", "-o", "jsonpath={.metadata.uid}"])?;
     steps.run("kubectl delete", || essaim.kubectl(&["delete", "nbs/lab", "-n", "alice", "--timeout=60s"]))?;
-    steps.run("no service, secret, network or container left", || nothing_left(&site))?;
+    steps.run("no service, secret, network or container left", || nothing_left(&site, &uid))?;
     essaim.stop()?;
     if !was_up {
         steps.run("the site is taken down", Site::down)?;
@@ -62,9 +63,10 @@ pub fn run(keep: bool) -> Result<(), Error> {
     Ok(())
 }
 
-fn nothing_left(site: &Site) -> Result<(), Error> {
-    wait::until("everything of essaim to be gone", Duration::from_secs(30), &"docker service ls", || {
-        Ok(leftovers::find(site)?.is_empty().then_some(()))
+fn nothing_left(site: &Site, uid: &str) -> Result<(), Error> {
+    let label = format!("{}={uid}", leftovers::OWNER_UID);
+    wait::until("everything of the server to be gone", Duration::from_secs(30), &"docker service ls", || {
+        Ok(leftovers::find(site, &label)?.is_empty().then_some(()))
     })
 }
 

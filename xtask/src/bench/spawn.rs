@@ -69,7 +69,8 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
     }
     print(&findings, &circumstances(options, &before));
     // Others may be at work on the site: only the bench's own logins count.
-    let left: Vec<String> = leftovers::find(&arena.site)?.into_iter().filter(|line| line.contains("jns-u")).collect();
+    let left: Vec<String> =
+        leftovers::find(&arena.site, leftovers::OWNER_UID)?.into_iter().filter(|line| line.contains("jns-u")).collect();
     if left.is_empty() { Ok(()) } else { Err(Error::Claim(format!("left behind on the Swarm: {left:?}"))) }
 }
 

@@ -32,6 +32,23 @@ pub(crate) fn until<T>(
     }
 }
 
+/// Tries again and again until `attempt` succeeds, at most for `limit`: for what fails only because something else is still coming up.
+///
+/// # Errors
+/// The last error of `attempt`, when the limit is over.
+pub(crate) fn until_it_succeeds<T>(
+    limit: Duration,
+    mut attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let end = now() + limit;
+    loop {
+        match attempt() {
+            Err(_) if now() < end => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a developer's tool waits in real time; nothing is decided from it")]
 fn now() -> Instant {
     Instant::now()
@@ -45,5 +62,15 @@ mod tests {
     fn a_wait_in_vain_names_what_and_where_to_look() {
         let error = until::<()>("the moon", Duration::from_millis(1), &"the sky", || Ok(None)).unwrap_err().to_string();
         assert!(error.contains("the moon") && error.contains("the sky"), "{error}");
+    }
+
+    #[test]
+    fn an_attempt_in_vain_ends_with_its_own_error() {
+        let mut attempts = 0;
+        let error = until_it_succeeds::<()>(Duration::from_millis(1), || {
+            attempts += 1;
+            until("the moon", Duration::ZERO, &"the sky", || Ok(None))
+        });
+        assert!(attempts > 1 && matches!(error, Err(Error::Waited { what, .. }) if what == "the moon"));
     }
 }

@@ -35,15 +35,20 @@ pub(crate) fn ensure() -> Result<(), Error> {
     }
     let docker = engine::docker(manager());
     remove_cable()?;
+    // An engine that has just restarted answers "network not found" until it hears from its manager again.
+    wait::until_it_succeeds(START, || replace_container(&docker))?;
+    let see = manager().log();
+    let pid = wait::until("the way into the network", START, &see.display(), || pid(&docker))?;
+    lay_cable(pid)
+}
+
+fn replace_container(docker: &Docker) -> Result<(), Error> {
     // Fails where there is none, which is as good.
     docker.command(["rm", "--force", CONTAINER]).succeeds()?;
     docker
         .command(["run", "--detach", "--init", "--sysctl=net.ipv4.ip_forward=1", "--name", CONTAINER])
         .args(["--label", LABEL, "--network", NETWORK, BUSYBOX_IMAGE, "sleep", "2147483647"])
-        .run()?;
-    let see = manager().log();
-    let pid = wait::until("the way into the network", START, &see.display(), || pid(&docker))?;
-    lay_cable(pid)
+        .run()
 }
 
 pub(crate) fn remove_cable() -> Result<(), Error> {

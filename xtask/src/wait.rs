@@ -36,10 +36,7 @@ pub(crate) fn until<T>(
 ///
 /// # Errors
 /// The last error of `attempt`, when the limit is over.
-pub(crate) fn until_it_succeeds<T>(
-    limit: Duration,
-    mut attempt: impl FnMut() -> Result<T, Error>,
-) -> Result<T, Error> {
+pub(crate) fn until_it_succeeds<T>(limit: Duration, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let end = now() + limit;
     loop {
         match attempt() {

@@ -47,6 +47,8 @@ pub(crate) struct Resource {
     pub(crate) storage_prefix: String,
     /// `apiVersion` of the stored form.
     pub(crate) storage_api_version: String,
+    /// How the stored text of an object begins that is stored in this version: apiVersion, kind, and the opened metadata.
+    pub(crate) stored_head: String,
     /// The schema of the stored form, where that is another version of the same kind.
     pub(crate) storage_schema: Option<Structural>,
     /// Prunes, fills in defaults and validates.
@@ -113,6 +115,11 @@ impl Resource {
 /// `group/version`, or just the version in the core group.
 pub(crate) fn api_version(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+}
+
+/// How the text of an object begins, as the registry stores it.
+pub(crate) fn stored_head(api_version: &str, kind: &str) -> String {
+    format!(r#"{{"apiVersion":{api_version:?},"kind":{kind:?},"metadata":{{"#)
 }
 
 /// What exists at one moment.

@@ -8,7 +8,7 @@
 //! update ─┼─► decode ─► metadata, strategy ─► admission ─► validate ─► managers ─► commit ─► store
 //! patch  ─┘                                                                          ▲
 //! delete, namespaces, garbage, definitions, events ──────────────────────────────────┘
-//! get, list, watch ◄── codec (parsed once, shared) ◄── store
+//! get, list, watch ◄── codec (the stored text, parsed only where somebody looks inside) ◄── store
 //! ```
 
 mod admission;
@@ -32,6 +32,7 @@ mod namespaces;
 mod object;
 mod parsed;
 mod patch;
+mod presented;
 mod read;
 mod scale;
 mod selection;
@@ -55,6 +56,8 @@ pub(crate) use model::{
     WatchOptions, WatchStream, WriteOptions, Written,
 };
 
+pub(crate) use presented::Presented;
+
 pub use admission::{Admission, AdmissionRequest, Operation};
 
 use crate::{Clock, catalogue::Catalogue};
@@ -64,7 +67,7 @@ use crate::{Clock, catalogue::Catalogue};
 /// The operations stand in the modules below, one file each: `create`, `update`, `patch`, `delete`, `list`, `watch`:
 ///
 /// ```text
-/// async fn get(&self, scope: &Scope, name: &str, part: Part) -> Result<Arc<Value>, ApiError>
+/// async fn get(&self, scope: &Scope, name: &str, part: Part) -> Result<Presented, ApiError>
 /// async fn list(&self, scope: &Scope, options: ListOptions) -> Result<List, ApiError>
 /// async fn watch(&self, scope: &Scope, options: WatchOptions) -> Result<WatchStream, ApiError>
 /// async fn create(&self, scope: &Scope, body: Document, options: &WriteOptions) -> Result<Written, ApiError>

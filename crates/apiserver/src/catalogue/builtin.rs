@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use essaim_schema::{FieldPath, SelectableField, builtin::Builtin, openapi};
 
-use super::{EVENTS_GROUP, Resource, api_version};
+use super::{EVENTS_GROUP, Resource, api_version, stored_head};
 
 /// The group and kind of a resource, and its selectable fields: label and path.
 type Selectable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
@@ -77,6 +77,7 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
         verbs: verbs(builtin),
         built_in: true,
         storage_prefix: format!("/registry/{storage_group}/{plural}/"),
+        stored_head: stored_head(&own, kind),
         storage_api_version: if is_event { "v1".into() } else { own.clone() },
         storage_schema: None,
         schema: builtin.schema.clone(),

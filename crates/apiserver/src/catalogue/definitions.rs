@@ -10,7 +10,7 @@ use essaim_store::{Key, Record, Revision};
 use essaim_structured_merge as merge;
 use serde_json::Value;
 
-use super::{DefinitionRef, Resource, api_version};
+use super::{DefinitionRef, Resource, api_version, stored_head};
 
 /// One CustomResourceDefinition and what became of it.
 pub(crate) struct Custom {
@@ -127,6 +127,7 @@ fn resource(compiled: &Compiled, at: usize, origin: &DefinitionRef) -> Resource 
         verbs: openapi::ALL_VERBS,
         built_in: false,
         storage_prefix: format!("/registry/{group}/{}/", names.plural),
+        stored_head: stored_head(&api_version(group, &version.name), &names.kind),
         storage_api_version: api_version(group, &storage.name),
         storage_schema: (storage.name != version.name).then(|| storage.schema.clone()),
         schema: version.schema.clone(),

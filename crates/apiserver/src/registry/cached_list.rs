@@ -8,7 +8,7 @@ use std::{
 use essaim_store::{Key, Revision};
 use serde_json::Value;
 
-use super::{ListOptions, Registry, Scope, tasks::News};
+use super::{ListOptions, Presented, Registry, Scope, tasks::News};
 use crate::{ApiError, catalogue::Resource};
 
 /// When each resource last changed, and lists made since. A std mutex: it is held for a lookup.
@@ -69,7 +69,7 @@ impl Registry {
         }
         let scope = Scope { resource: resource.clone(), namespace: None };
         let list = self.list(&scope, ListOptions::default()).await?;
-        let objects = Arc::new(list.items);
+        let objects = Arc::new(list.items.iter().map(Presented::value).collect::<Result<Vec<_>, _>>()?);
         self.cached_lists.keep(resource, list.revision, &objects);
         Ok(objects)
     }

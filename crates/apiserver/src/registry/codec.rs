@@ -1,19 +1,20 @@
 //! Stored bytes and served objects.
 //!
 //! Stored is canonical JSON in the storage version, without `metadata.resourceVersion`: the store knows the revision,
-//! and so the bytes of an object do not change when nothing else does. Defaults are filled in again on every
-//! reading, so that old objects show new ones.
+//! and so the bytes of an object do not change when nothing else does. What was written under an older schema gets its
+//! defaults again on every reading, so that old objects show new ones; everything else is served as it is stored.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use essaim_store::{Change, ChangeKind, Key, Record, Revision};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     admission::complete,
     object::{metadata_mut, set_meta},
     parsed::{Identity, Parsed},
+    presented::Presented,
     versions,
 };
 use crate::{ApiError, catalogue::Resource};
@@ -45,8 +46,27 @@ pub(super) fn encode(object: &Value, resource: &Resource) -> Bytes {
 /// The bytes of an object in its stored form.
 pub(super) fn encode_stored(mut stored: Value) -> Bytes {
     metadata_mut(&mut stored).remove("resourceVersion");
-    Bytes::from(stored.to_string())
+    Bytes::from(text(&stored))
 }
+
+/// JSON with `apiVersion`, `kind` and `metadata` in front, where [`Presented`] expects them.
+fn text(object: &Value) -> String {
+    let empty = Map::new();
+    let fields = object.as_object().unwrap_or(&empty);
+    let in_front = FRONT.iter().filter_map(|name| fields.get_key_value(*name));
+    let behind = fields.iter().filter(|(name, _)| !FRONT.contains(&name.as_str()));
+    let mut text = String::from("{");
+    for (name, value) in in_front.chain(behind) {
+        let comma = if text.len() > 1 { "," } else { "" };
+        text.extend([comma, &Value::from(name.as_str()).to_string(), ":", &value.to_string()]);
+    }
+    text.push('}');
+    // It is kept as long as the object: without the room that it grew into.
+    text.shrink_to_fit();
+    text
+}
+
+const FRONT: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// The stored form of a record, with its revision. For the server's own tasks, which change no other fields than those they name.
 pub(super) fn decode_stored(record: &Record) -> Result<Value, ApiError> {
@@ -64,61 +84,104 @@ fn decode(bytes: &[u8], revision: Revision, resource: &Resource) -> Option<Value
     Some(object)
 }
 
-/// Reads stored bytes, each state of an object once. Clones share what was read.
+/// Stored records as the resources serve them.
 #[derive(Clone, Default)]
 pub(super) struct Codec {
     parsed: Arc<Parsed>,
 }
 
-impl Codec {
-    /// A record as the resource serves it. The one place where stored bytes become objects.
-    pub(super) fn present(&self, record: &Record, resource: &Resource) -> Result<Arc<Value>, ApiError> {
-        self.present_bytes(&record.key, &record.value, record.modified, resource, false)
+/// One state of an object.
+struct State<'a> {
+    key: &'a Key,
+    text: &'a Bytes,
+    /// The revision of the text.
+    written: Revision,
+    /// The revision that clients are to see.
+    shown: Revision,
+    /// It is what stood there before `shown`.
+    previous: bool,
+}
+
+impl<'a> State<'a> {
+    fn of(record: &'a Record) -> Self {
+        let Record { key, value, modified, .. } = record;
+        Self { key, text: value, written: *modified, shown: *modified, previous: false }
     }
 
-    /// The object of a change: the new state, or the last one with the revision of its deletion.
-    pub(super) fn present_change(&self, change: &Change, resource: &Resource) -> Result<Arc<Value>, ApiError> {
-        match (change.kind, &change.previous) {
-            (ChangeKind::Deleted, Some(_)) => self.present_previous(change, resource),
-            _ => self.present_bytes(&change.key, &change.value, change.revision, resource, false),
-        }
+    /// What a change made of the object; nothing if it is gone.
+    fn after(change: &'a Change) -> Option<Self> {
+        let Change { key, value, revision, .. } = change;
+        let state = Self { key, text: value, written: *revision, shown: *revision, previous: false };
+        Some(state).filter(|_| change.kind != ChangeKind::Deleted)
+    }
+
+    /// What stood there before a change, with the revision of the change.
+    fn before(change: &'a Change) -> Option<Self> {
+        let previous = change.previous.as_ref()?;
+        let (written, shown) = (previous.modified, change.revision);
+        Some(Self { key: &change.key, text: &previous.value, written, shown, previous: true })
+    }
+}
+
+impl Codec {
+    /// A record as the resource serves it.
+    pub(super) fn present(&self, record: &Record, resource: &Resource) -> Result<Presented, ApiError> {
+        self.present_state(&State::of(record), resource)
+    }
+
+    /// A record as the resource serves it, to be looked into or changed.
+    pub(super) fn value(&self, record: &Record, resource: &Resource) -> Result<Value, ApiError> {
+        self.present(record, resource)?.into_value()
+    }
+
+    /// The object that an event of this change shows: the new state, or the last one with the revision of its deletion.
+    pub(super) fn present_change(&self, change: &Change, resource: &Resource) -> Result<Presented, ApiError> {
+        let state = State::after(change).or_else(|| State::before(change));
+        self.present_state(&state.ok_or_else(|| unreadable(&change.key))?, resource)
     }
 
     /// The state before a change, with the revision of the change.
-    pub(super) fn present_previous(&self, change: &Change, resource: &Resource) -> Result<Arc<Value>, ApiError> {
-        let bytes = change.previous.as_ref().map(|previous| &previous.value[..]).unwrap_or_default();
-        self.present_bytes(&change.key, bytes, change.revision, resource, true)
+    pub(super) fn present_previous(&self, change: &Change, resource: &Resource) -> Result<Presented, ApiError> {
+        self.present_state(&State::before(change).ok_or_else(|| unreadable(&change.key))?, resource)
     }
 
-    fn present_bytes(
+    /// Whether the object was and is one that `chosen` chooses. However many ask, it is parsed once.
+    pub(super) fn choose(
         &self,
-        key: &Key,
-        bytes: &[u8],
-        revision: Revision,
+        change: &Change,
         resource: &Resource,
-        previous: bool,
-    ) -> Result<Arc<Value>, ApiError> {
-        let identity = Identity { key: key.clone(), revision, reading: resource.identity, previous };
-        let object = self.parsed.get_or_parse(identity, bytes.len(), || decode(bytes, revision, resource));
-        object.ok_or_else(|| ApiError::internal(format!("the bytes stored under {} are no object", key.as_str())))
+        chosen: impl Fn(&Value) -> bool,
+    ) -> Result<(bool, bool), ApiError> {
+        let choose = |state: Option<State<'_>>| match state {
+            Some(state) => self.parse(&state, resource).map(|object| chosen(&object)),
+            None => Ok(false),
+        };
+        Ok((choose(State::before(change))?, choose(State::after(change))?))
     }
 
-    /// An object just written, with its revision. Readers share it, so that it is not parsed again.
-    pub(super) fn written(
-        &self,
-        key: &Key,
-        size: usize,
-        mut object: Value,
-        revision: Revision,
-        resource: &Resource,
-    ) -> Arc<Value> {
-        set_meta(&mut object, "resourceVersion", revision.to_string());
-        let object = Arc::new(object);
-        // A detour over another schema may have taken something away that this object still shows.
-        if resource.storage_schema.is_none() {
-            let identity = Identity { key: key.clone(), revision, reading: resource.identity, previous: false };
-            self.parsed.remember(identity, size, &object);
+    /// What was just written, as the resource serves it.
+    pub(super) fn written(text: &Bytes, mut object: Value, revision: Revision, resource: &Resource) -> Presented {
+        Presented::as_stored(text, revision, revision, resource).unwrap_or_else(|| {
+            set_meta(&mut object, "resourceVersion", revision.to_string());
+            object.into()
+        })
+    }
+
+    fn present_state(&self, state: &State<'_>, resource: &Resource) -> Result<Presented, ApiError> {
+        match Presented::as_stored(state.text, state.written, state.shown, resource) {
+            Some(stored) => Ok(stored),
+            None => self.parse(state, resource).map(Presented::Value),
         }
-        object
     }
+
+    fn parse(&self, state: &State<'_>, resource: &Resource) -> Result<Arc<Value>, ApiError> {
+        let State { key, text, shown, previous, .. } = *state;
+        let identity = Identity { key: key.clone(), revision: shown, reading: resource.identity, previous };
+        let object = self.parsed.get_or_parse(identity, text.len(), || decode(text, shown, resource));
+        object.ok_or_else(|| unreadable(key))
+    }
+}
+
+fn unreadable(key: &Key) -> ApiError {
+    ApiError::internal(format!("the bytes stored under {} are no object", key.as_str()))
 }

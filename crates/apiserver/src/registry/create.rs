@@ -4,7 +4,8 @@ use essaim_store::{Key, Mutation, Precondition};
 use serde_json::Value;
 
 use super::{
-    Document, Operation, Part, Registry, Scope, WriteOptions, Written, codec,
+    Document, Operation, Part, Registry, Scope, WriteOptions, Written,
+    codec::{self, Codec},
     commit::Failure,
     decode, limits, managers, metadata,
     names::generate,
@@ -111,13 +112,8 @@ impl Registry {
             }
             return Ok(Written { object: object.into(), created: true, warnings: Vec::new() });
         }
-        let size = bytes.len();
-        let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes)).await?;
-        Ok(Written {
-            object: self.codec.written(key, size, object, revision, resource),
-            created: true,
-            warnings: Vec::new(),
-        })
+        let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes.clone())).await?;
+        Ok(Written { object: Codec::written(&bytes, object, revision, resource), created: true, warnings: Vec::new() })
     }
 
     /// What must stay as it is around a new object: its namespace and its definition.
@@ -133,7 +129,7 @@ impl Registry {
         let namespaces = self.namespaces_resource()?;
         let key = codec::key(&namespaces, None, namespace);
         let record = self.fetch(&key).await?.ok_or_else(|| ApiError::not_found("", "namespaces", namespace))?;
-        if is_deleting(&*self.codec.present(&record, &namespaces)?) {
+        if is_deleting(&self.codec.value(&record, &namespaces)?) {
             return Err(scope.terminating(name, namespace));
         }
         preconditions.push(Precondition::ModifiedAt(key, record.modified));

@@ -79,7 +79,7 @@ impl Registry {
             return Ok(written);
         }
         self.settle_definitions().await?;
-        let key = codec::key(&scope.resource, None, meta(&written.object, "name"));
+        let key = codec::key(&scope.resource, None, meta(&*written.object.value()?, "name"));
         match self.fetch(&key).await? {
             Some(record) => Ok(Written { object: self.codec.present(&record, &scope.resource)?, ..written }),
             None => Ok(written),

@@ -7,7 +7,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::{
-    DeleteOptions, Deleted, List, ListOptions, Operation, Part, Registry, Scope, codec,
+    DeleteOptions, Deleted, List, ListOptions, Operation, Part, Registry, Scope,
+    codec::{self, Codec},
     commit::Failure,
     create::forbidden,
     metadata,
@@ -56,14 +57,14 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<Deleted, Failure> {
         let resource = &scope.resource;
-        let live = self.codec.present(record, resource)?;
+        let live = self.codec.value(record, resource)?;
         check_preconditions(scope, &live, options)?;
         if is_permanent(resource, name) {
             return Err(forbidden(resource, name, "this namespace may not be deleted").into());
         }
-        self.admit(scope, Part::Main, Operation::Delete, Value::clone(&live), Some(&live), options.dry_run)?;
+        self.admit(scope, Part::Main, Operation::Delete, live.clone(), Some(&live), options.dry_run)?;
 
-        let mut object = Value::clone(&live);
+        let mut object = live.clone();
         let now = (self.clock)();
         let wanted = remaining_finalizers(&live, resource, options.propagation_policy.as_deref());
         set_finalizers(&mut object, &wanted);
@@ -77,13 +78,12 @@ impl Registry {
             }
             return Ok(Deleted::Gone(success(&live, resource)));
         }
-        if object == *live || options.dry_run {
-            return Ok(Deleted::Pending(Arc::new(object)));
+        if object == live || options.dry_run {
+            return Ok(Deleted::Pending(object.into()));
         }
         let bytes = codec::encode(&object, resource);
-        let size = bytes.len();
-        let revision = self.commit_one(precondition, Mutation::Put(record.key.clone(), bytes)).await?;
-        Ok(Deleted::Pending(self.codec.written(&record.key, size, object, revision, resource)))
+        let revision = self.commit_one(precondition, Mutation::Put(record.key.clone(), bytes.clone())).await?;
+        Ok(Deleted::Pending(Codec::written(&bytes, object, revision, resource)))
     }
 
     /// Deletes what a list finds; what vanished meanwhile counts as deleted. Gives what was found.
@@ -94,8 +94,11 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<List, ApiError> {
         let list = self.list(scope, list).await?;
-        let targets =
-            list.items.iter().map(|one| (meta(one, "namespace").to_owned(), meta(one, "name").to_owned())).collect();
+        let mut targets = Vec::with_capacity(list.items.len());
+        for item in &list.items {
+            let object = item.value()?;
+            targets.push((meta(&object, "namespace").to_owned(), meta(&object, "name").to_owned()));
+        }
         self.delete_each(&scope.resource, targets, options).await?;
         Ok(list)
     }

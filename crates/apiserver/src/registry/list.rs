@@ -1,16 +1,15 @@
 //! Many objects of one moment, in pages.
 
-use std::sync::Arc;
-
 use essaim_store::{Error, Key, ListRequest, Record, Revision};
-use serde_json::Value;
 
-use super::{List, ListOptions, Registry, Scope, codec, commit::store_error, selection::Selection, tokens::Token};
+use super::{
+    List, ListOptions, Presented, Registry, Scope, codec, commit::store_error, selection::Selection, tokens::Token,
+};
 use crate::{ApiError, error::Cause};
 
 /// How many records are looked at together when a selector leaves out some.
 const SELECTING_CHUNK: usize = 500;
-/// Parsing so many objects is enough for one turn on the executor.
+/// Looking at so many objects is enough for one turn on the executor.
 const TURN: usize = 256;
 
 /// The moment that a list shows.
@@ -28,7 +27,7 @@ enum Moment {
 
 /// A page being filled.
 struct Filling {
-    items: Vec<Arc<Value>>,
+    items: Vec<Presented>,
     revision: Revision,
     /// Where to go on: a key and the number of records behind it.
     rest: Option<(Key, usize)>,
@@ -52,8 +51,8 @@ impl Registry {
     /// A selector that names the object needs no walk.
     async fn list_one(&self, scope: &Scope, selection: &Selection, key: Key) -> Result<List, ApiError> {
         let (record, revision) = self.store.get(&key).await.map_err(store_error)?;
-        let object = record.map(|record| self.codec.present(&record, &scope.resource)).transpose()?;
-        let items = object.into_iter().filter(|object| selection.matches(object)).collect();
+        let found = record.map(|record| self.selected(&record, scope, selection)).transpose()?;
+        let items = found.flatten().into_iter().collect();
         Ok(List { items, revision, continue_token: None, remaining: None })
     }
 
@@ -114,9 +113,10 @@ impl Registry {
         }
     }
 
-    fn selected(&self, record: &Record, scope: &Scope, selection: &Selection) -> Result<Option<Arc<Value>>, ApiError> {
+    fn selected(&self, record: &Record, scope: &Scope, selection: &Selection) -> Result<Option<Presented>, ApiError> {
         let object = self.codec.present(record, &scope.resource)?;
-        Ok(Some(object).filter(|object| selection.matches(object)))
+        let chosen = selection.is_everything() || selection.matches(&*object.value()?);
+        Ok(Some(object).filter(|_| chosen))
     }
 }
 

@@ -6,6 +6,7 @@ use essaim_store::Revision;
 use futures::Stream;
 use serde_json::Value;
 
+use super::Presented;
 use crate::{ApiError, catalogue::Resource};
 
 /// Which objects of a resource a request is about.
@@ -83,7 +84,7 @@ pub(crate) enum Patch {
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     /// The object as it stands now, in the version of the request.
-    pub(crate) object: Arc<Value>,
+    pub(crate) object: Presented,
     /// 201 instead of 200.
     pub(crate) created: bool,
     /// For `Warning: 299` headers.
@@ -96,7 +97,7 @@ pub(crate) enum Deleted {
     /// It is gone; the `Status` with `details.uid`.
     Gone(Value),
     /// Finalizers hold it; the object with its deletion timestamp.
-    Pending(Arc<Value>),
+    Pending(Presented),
 }
 
 /// `DeleteOptions`, from the body or the query.
@@ -139,7 +140,7 @@ pub(crate) struct ListOptions {
 #[derive(Clone, Debug)]
 pub(crate) struct List {
     /// In the order of their keys, each with its `resourceVersion`.
-    pub(crate) items: Vec<Arc<Value>>,
+    pub(crate) items: Vec<Presented>,
     /// Of the picture, not of the newest item.
     pub(crate) revision: Revision,
     /// The token of the next page.
@@ -168,7 +169,7 @@ pub(crate) struct WatchOptions {
 #[derive(Clone, Debug)]
 pub(crate) enum WatchEvent {
     /// `ADDED`, `MODIFIED` or `DELETED`, with the object (its `resourceVersion` is the event's).
-    Object(&'static str, Arc<Value>),
+    Object(&'static str, Presented),
     /// `BOOKMARK`; true when it ends the initial events.
     Bookmark(Revision, bool),
     /// `ERROR`; the stream ends after it.

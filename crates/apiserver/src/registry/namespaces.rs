@@ -88,7 +88,7 @@ impl Registry {
 
     /// Empties a namespace if it is being deleted, and lets it go; true if it has to be looked at again.
     async fn end_namespace(&self, record: &Record, resource: &Arc<Resource>) -> Result<bool, ApiError> {
-        let namespace = self.codec.present(record, resource)?;
+        let namespace = self.codec.value(record, resource)?;
         if !is_deleting(&namespace) || spec_finalizers(&namespace).is_empty() {
             return Ok(false);
         }
@@ -111,7 +111,7 @@ impl Registry {
             for deleted in self.delete_each(resource, targets, &DeleteOptions::default()).await? {
                 if let Deleted::Pending(object) = deleted {
                     remains.objects += 1;
-                    remains.finalizers.extend(finalizers(&object).into_iter().map(str::to_owned));
+                    remains.finalizers.extend(finalizers(&*object.value()?).into_iter().map(str::to_owned));
                 }
             }
         }

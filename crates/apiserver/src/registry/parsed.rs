@@ -1,6 +1,6 @@
-//! Parsed objects, shared by everybody who reads them.
+//! Parsed objects, shared by the watchers who select by what is inside, and by the readers of what an older schema wrote.
 //!
-//! However many watchers wait for a change, its bytes are parsed and its defaults filled in once: the first one to ask
+//! However many wait for a change, its bytes are parsed and its defaults filled in once: the first one to ask
 //! does the work, the others wait for it and share the result. Bounded by the size of the stored bytes in two
 //! generations: when the younger one is full it becomes the older one, and what nobody asked for meanwhile is dropped.
 
@@ -27,8 +27,8 @@ pub(super) struct Identity {
 /// Filled once; `None` if the bytes could not be read.
 type Slot = Arc<OnceLock<Option<Arc<Value>>>>;
 
-/// Stored bytes per generation; parsed, they take some five times as much.
-const GENERATION_BYTES: usize = 16 * 1024 * 1024;
+/// Stored bytes per generation; parsed, they take some five times as much. Enough for the changes that watchers with selectors look at.
+const GENERATION_BYTES: usize = 512 * 1024;
 
 /// The cache. A std mutex, because it is only held for two lookups and never across a wait or a parse.
 #[derive(Default)]
@@ -53,11 +53,6 @@ impl Parsed {
     ) -> Option<Arc<Value>> {
         let slot = self.slot(identity, bytes);
         slot.get_or_init(|| parse().map(Arc::new)).clone()
-    }
-
-    /// Remembers an object that is known without parsing, such as one just written.
-    pub(super) fn remember(&self, identity: Identity, bytes: usize, object: &Arc<Value>) {
-        self.slot(identity, bytes).get_or_init(|| Some(object.clone()));
     }
 
     fn slot(&self, identity: Identity, bytes: usize) -> Slot {

@@ -38,7 +38,7 @@ impl Registry {
             }
         };
         match part {
-            Part::Scale => Ok(Written { object: scale::of(&written.object, &scope.resource)?.into(), ..written }),
+            Part::Scale => written.scale(&scope.resource),
             Part::Main | Part::Status => Ok(written),
         }
     }

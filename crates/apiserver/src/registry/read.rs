@@ -1,11 +1,10 @@
 //! One object.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use essaim_store::Revision;
-use serde_json::Value;
 
-use super::{Part, Registry, Scope, codec, commit::too_large_revision, scale};
+use super::{Part, Presented, Registry, Scope, codec, commit::too_large_revision, scale};
 use crate::ApiError;
 
 /// How long a read "not older than" waits for the store to get there.
@@ -13,14 +12,14 @@ const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 
 impl Registry {
     /// The object, or its scale.
-    pub(crate) async fn get(&self, scope: &Scope, name: &str, part: Part) -> Result<Arc<Value>, ApiError> {
+    pub(crate) async fn get(&self, scope: &Scope, name: &str, part: Part) -> Result<Presented, ApiError> {
         scope.check_part(part)?;
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
         let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
         let object = self.codec.present(&record, &scope.resource)?;
         match part {
             Part::Main | Part::Status => Ok(object),
-            Part::Scale => Ok(Arc::new(scale::of(&object, &scope.resource)?)),
+            Part::Scale => Ok(scale::of(&*object.value()?, &scope.resource)?.into()),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::object::{meta, metadata_mut, set_meta, top};
+use super::{
+    Written,
+    object::{meta, metadata_mut, set_meta, top},
+};
 use crate::{ApiError, catalogue::Resource, error::Cause};
 
 const API_VERSION: &str = "autoscaling/v1";
@@ -32,6 +35,14 @@ pub(super) fn of(object: &Value, resource: &Resource) -> Result<Value, ApiError>
         scale["status"]["selector"] = selector.into();
     }
     Ok(scale)
+}
+
+impl Written {
+    /// The answer to a write of the scale.
+    pub(super) fn scale(self, resource: &Resource) -> Result<Self, ApiError> {
+        let scale = of(&*self.object.value()?, resource)?;
+        Ok(Self { object: scale.into(), ..self })
+    }
 }
 
 /// The object with the number that a scale wants, and the preconditions that it names.

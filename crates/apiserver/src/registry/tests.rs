@@ -92,25 +92,25 @@ impl Bench {
         self.scope("", "v1", "configmaps", Some("ns"))
     }
 
-    async fn create(&self, scope: &Scope, value: Value) -> Result<Written, ApiError> {
-        self.registry.create(scope, document(value), &by("tester")).await
+    async fn create(&self, scope: &Scope, value: Value) -> Result<Seen, ApiError> {
+        seen(self.registry.create(scope, document(value), &by("tester")).await)
     }
 
-    async fn update(&self, scope: &Scope, value: Value) -> Result<Written, ApiError> {
+    async fn update(&self, scope: &Scope, value: Value) -> Result<Seen, ApiError> {
         self.update_part(scope, Part::Main, value).await
     }
 
-    async fn update_part(&self, scope: &Scope, part: Part, value: Value) -> Result<Written, ApiError> {
+    async fn update_part(&self, scope: &Scope, part: Part, value: Value) -> Result<Seen, ApiError> {
         let name = value["metadata"]["name"].as_str().unwrap().to_owned();
-        self.registry.update(scope, &name, part, document(value), &by("tester")).await
+        seen(self.registry.update(scope, &name, part, document(value), &by("tester")).await)
     }
 
-    async fn merge(&self, scope: &Scope, name: &str, value: Value) -> Result<Written, ApiError> {
-        self.registry.patch(scope, name, Part::Main, Patch::Merge(document(value)), &by("tester")).await
+    async fn merge(&self, scope: &Scope, name: &str, value: Value) -> Result<Seen, ApiError> {
+        seen(self.registry.patch(scope, name, Part::Main, Patch::Merge(document(value)), &by("tester")).await)
     }
 
     async fn get(&self, scope: &Scope, name: &str) -> Result<Arc<Value>, ApiError> {
-        self.registry.get(scope, name, Part::Main).await
+        self.registry.get(scope, name, Part::Main).await?.value()
     }
 
     async fn delete(&self, scope: &Scope, name: &str) -> Result<Deleted, ApiError> {
@@ -140,6 +140,24 @@ impl Bench {
     }
 }
 
+/// The answer to a write, to be looked into.
+#[derive(Debug)]
+struct Seen {
+    object: Arc<Value>,
+    created: bool,
+    warnings: Vec<String>,
+}
+
+fn seen(written: Result<Written, ApiError>) -> Result<Seen, ApiError> {
+    let Written { object, created, warnings } = written?;
+    Ok(Seen { object: object.value()?, created, warnings })
+}
+
+/// The objects of a list, to be looked into.
+fn values(list: &List) -> Vec<Arc<Value>> {
+    list.items.iter().map(|item| item.value().unwrap()).collect()
+}
+
 /// The events of a watch, one by one.
 struct Events {
     stream: WatchStream,
@@ -162,7 +180,7 @@ impl Events {
         match self.next().await {
             None => "END".into(),
             Some(WatchEvent::Object(kind, object)) => {
-                format!("{kind} {}", object["metadata"]["name"].as_str().unwrap())
+                format!("{kind} {}", object.value().unwrap()["metadata"]["name"].as_str().unwrap())
             }
             Some(WatchEvent::Bookmark(_, true)) => "BOOKMARK initial".into(),
             Some(WatchEvent::Bookmark(_, false)) => "BOOKMARK".into(),
@@ -172,7 +190,7 @@ impl Events {
 
     async fn object(&mut self) -> (&'static str, Arc<Value>) {
         match self.next().await {
-            Some(WatchEvent::Object(kind, object)) => (kind, object),
+            Some(WatchEvent::Object(kind, object)) => (kind, object.value().unwrap()),
             other => panic!("no object: {other:?}"),
         }
     }
@@ -219,7 +237,7 @@ fn generation(object: &Value) -> i64 {
 }
 
 /// The code and message of a refusal.
-fn refused(outcome: Result<Written, ApiError>) -> (u16, String) {
+fn refused(outcome: Result<Seen, ApiError>) -> (u16, String) {
     let error = outcome.expect_err("the write should have been refused");
     (error.code, error.message)
 }

@@ -3,13 +3,12 @@
 //! One loop serves updates, patches and scale: look at what stands there, make the proposal, check it, commit it under
 //! the condition that nothing changed meanwhile. A client that named a revision loses with 409, another one goes round again.
 
-use std::sync::Arc;
-
 use essaim_store::{Key, Mutation, Precondition, Record};
 use serde_json::Value;
 
 use super::{
-    Document, Operation, Part, Registry, Scope, WriteOptions, Written, codec,
+    Document, Operation, Part, Registry, Scope, WriteOptions, Written,
+    codec::{self, Codec},
     commit::Failure,
     decode, limits, managers, metadata,
     object::{copy_top, finalizers, is_deleting, meta, spec_finalizers},
@@ -31,7 +30,7 @@ pub(super) struct Proposal {
 /// What stands there: the record, and what clients see of it.
 struct Standing {
     record: Record,
-    live: Arc<Value>,
+    live: Value,
 }
 
 impl Registry {
@@ -80,7 +79,7 @@ impl Registry {
             Ok(Proposal { object, warnings: Vec::new(), owned: false })
         });
         let written = written.await?;
-        Ok(Written { object: scale::of(&written.object, &scope.resource)?.into(), ..written })
+        written.scale(&scope.resource)
     }
 
     /// Changes an object to what `propose` makes of it, which may be asked several times.
@@ -96,7 +95,7 @@ impl Registry {
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
-            let live = self.codec.present(&record, &scope.resource)?;
+            let live = self.codec.value(&record, &scope.resource)?;
             let proposal = propose(&scope, &live)?;
             match self.modify_once(&scope, &key, part, options, &Standing { record, live }, proposal).await {
                 Ok(written) => return self.settled(&scope, written, options.dry_run).await,
@@ -123,7 +122,7 @@ impl Registry {
         let object = self.checked(scope, part, options, object, live, owned)?;
         let resource = &scope.resource;
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
-            return Ok(Written { object: live.clone(), created: false, warnings });
+            return Ok(Written { object: self.codec.present(record, resource)?, created: false, warnings });
         }
         let bytes = codec::encode(&object, resource);
         limits::check_size(bytes.len())?;
@@ -132,15 +131,14 @@ impl Registry {
         }
         let mut preconditions = vec![Precondition::ModifiedAt(key.clone(), record.modified)];
         preconditions.extend(scope.definition_precondition());
-        let size = bytes.len();
         let object = if is_finished(&object) {
             let revision = self.commit_one(preconditions, Mutation::Delete(key.clone())).await?;
             let mut object = object;
             super::object::set_meta(&mut object, "resourceVersion", revision.to_string());
             object.into()
         } else {
-            let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes)).await?;
-            self.codec.written(key, size, object, revision, resource)
+            let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes.clone())).await?;
+            Codec::written(&bytes, object, revision, resource)
         };
         Ok(Written { object, created: false, warnings })
     }

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::object::as_map;
+use super::{admission::complete, object::as_map};
 use crate::catalogue::{EVENTS_GROUP, Resource};
 
 /// The names of Event's fields: in core, in `events.k8s.io`.
@@ -36,8 +36,7 @@ pub(super) fn to_stored(object: &mut Value, resource: &Resource) {
     }
     as_map(object).insert("apiVersion".into(), resource.storage_api_version.as_str().into());
     if let Some(schema) = &resource.storage_schema {
-        schema.prune(object);
-        schema.default(object);
+        complete(schema, object);
     }
 }
 

@@ -205,11 +205,11 @@ impl Watcher {
             return Ok(None);
         }
         let resource: &Resource = &self.scope.resource;
-        let everything = self.selection.is_everything();
-        let is = change.kind != ChangeKind::Deleted
-            && (everything || self.selection.matches(&*self.codec.present_change(change, resource)?));
-        let was = change.previous.is_some()
-            && (everything || self.selection.matches(&*self.codec.present_previous(change, resource)?));
+        let (was, is) = if self.selection.is_everything() {
+            (change.previous.is_some(), change.kind != ChangeKind::Deleted)
+        } else {
+            self.codec.choose(change, resource, |object| self.selection.matches(object))?
+        };
         Ok(match (was, is) {
             (false, true) => Some(WatchEvent::Object("ADDED", self.codec.present_change(change, resource)?)),
             (true, true) => Some(WatchEvent::Object("MODIFIED", self.codec.present_change(change, resource)?)),

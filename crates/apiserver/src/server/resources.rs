@@ -110,7 +110,7 @@ impl<'a> ResourceRequest<'a> {
             return Err(invalid_option("ListOptions", "sendInitialEvents", "FieldValueForbidden", message));
         }
         let list = self.service.registry.list(&self.scope, self.list_options()?).await?;
-        output::list(&self.scope.resource, &list, &style, self.service.now())
+        output::list(&self.scope.resource, list, &style, self.service.now())
     }
 
     fn list_options(&self) -> Result<ListOptions, ApiError> {
@@ -246,7 +246,7 @@ impl<'a> ResourceRequest<'a> {
         let options = decode::delete_options(&self.parts.headers, &bytes, self.query)?;
         let list = self.list_options()?;
         let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
-        output::list(&self.scope.resource, &deleted, &style, self.service.now())
+        output::list(&self.scope.resource, deleted, &style, self.service.now())
     }
 
     fn written(&self, written: &Written, style: &Style) -> Result<Response, ApiError> {

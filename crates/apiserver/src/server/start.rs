@@ -110,6 +110,7 @@ impl ApiServer {
         let Some(resource) = resource else { return Vec::new() };
         let scope = Scope { resource, namespace: None };
         let found = registry.get(&scope, name, Part::Main).await;
-        found.ok().and_then(|object| object["status"]["conditions"].as_array().cloned()).unwrap_or_default()
+        let object = found.and_then(|found| found.value()).unwrap_or_default();
+        object["status"]["conditions"].as_array().cloned().unwrap_or_default()
     }
 }

@@ -5,10 +5,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+mod list_text;
+
 use crate::{
     ApiError,
     catalogue::Resource,
-    registry::List,
+    registry::{List, Presented},
     wire::{
         decode,
         negotiate::{Form, Format, Wanted},
@@ -17,6 +19,7 @@ use crate::{
     },
 };
 
+const JSON: &str = "application/json";
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// A warning header longer than this is cut off by clients.
 const WARNING_LIMIT: usize = 256;
@@ -41,47 +44,58 @@ impl Style {
         let pretty = query.optional_flag("pretty").unwrap_or(for_people);
         Ok(Self { wanted, pretty, include_object: IncludeObject::parse(query.text("includeObject"))? })
     }
+
+    /// JSON without indentation, as programs want it and as objects are stored.
+    pub(crate) fn is_compact(&self) -> bool {
+        self.wanted.format == Format::Json && !self.pretty
+    }
 }
 
 /// One object, in the form that the client wants.
 pub(crate) fn object(
     status: StatusCode,
     resource: &Resource,
-    object: &Value,
+    object: &Presented,
     style: &Style,
     now: jiff::Timestamp,
 ) -> Result<Response, ApiError> {
     match style.wanted.form {
         Form::Table(version) => {
-            let table = table::Renderer::new(resource, version, style.include_object).object(object, now);
+            let table = table::Renderer::new(resource, version, style.include_object).object(&*object.value()?, now);
             write(status, &table, style)
         }
-        Form::Metadata(version) => write(status, &table::partial(object, version), style),
-        Form::Plain | Form::Discovery(_) => write(status, object, style),
+        Form::Metadata(version) => write(status, &table::partial(&*object.value()?, version), style),
+        Form::Plain | Form::Discovery(_) if style.is_compact() => {
+            let mut text = Vec::with_capacity(object.size_hint());
+            object.write_to(&mut text);
+            Ok(bytes(status, JSON, text))
+        }
+        Form::Plain | Form::Discovery(_) => write(status, &*object.value()?, style),
     }
 }
 
 /// A list, in the form that the client wants.
-pub(crate) fn list(
-    resource: &Resource,
-    list: &List,
-    style: &Style,
-    now: jiff::Timestamp,
-) -> Result<Response, ApiError> {
-    let metadata = list_metadata(list);
+pub(crate) fn list(resource: &Resource, list: List, style: &Style, now: jiff::Timestamp) -> Result<Response, ApiError> {
+    let metadata = list_metadata(&list);
     match style.wanted.form {
         Form::Table(version) => {
-            let table = table::Renderer::new(resource, version, style.include_object).list(&list.items, &metadata, now);
+            let renderer = table::Renderer::new(resource, version, style.include_object);
+            let table = renderer.list(&list.items, &metadata, now)?;
             write(StatusCode::OK, &table, style)
         }
         Form::Metadata(version) => {
-            let items = list.items.iter().map(|item| table::partial(item, version)).collect::<Vec<_>>();
+            let items = list.items.iter().map(|item| Ok(table::partial(&*item.value()?, version)));
+            let items = items.collect::<Result<Vec<_>, ApiError>>()?;
             let kind = "PartialObjectMetadataList";
             let body = ListBody { kind, api_version: format!("meta.k8s.io/{version}"), metadata, items };
             write(StatusCode::OK, &body, style)
         }
+        Form::Plain | Form::Discovery(_) if style.is_compact() => {
+            Ok(bytes(StatusCode::OK, JSON, list_text::body(resource, list, &metadata)))
+        }
         Form::Plain | Form::Discovery(_) => {
-            let items = list.items.iter().map(|item| &**item).collect::<Vec<_>>();
+            let items = list.items.iter().map(Presented::value).collect::<Result<Vec<_>, _>>()?;
+            let items = items.iter().map(|item| &**item).collect::<Vec<_>>();
             let api_version = api_version(&resource.group, &resource.version);
             write(StatusCode::OK, &ListBody { kind: &resource.list_kind, api_version, metadata, items }, style)
         }

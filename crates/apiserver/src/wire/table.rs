@@ -1,11 +1,9 @@
 //! Tables: what `kubectl get` prints. The server chooses the columns and renders the cells.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{ApiError, catalogue::Resource, wire::query::unsupported};
+use crate::{ApiError, catalogue::Resource, registry::Presented, wire::query::unsupported};
 
 /// What stands in `rows[].object`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,9 +48,9 @@ impl<'a> Renderer<'a> {
     }
 
     /// A Table of a whole list.
-    pub(crate) fn list(&self, items: &[Arc<Value>], metadata: &Value, now: Timestamp) -> Value {
-        let rows = items.iter().map(|item| self.row(item, now)).collect::<Vec<_>>();
-        self.table(metadata, &self.resource.columns.definitions().into(), &rows)
+    pub(crate) fn list(&self, items: &[Presented], metadata: &Value, now: Timestamp) -> Result<Value, ApiError> {
+        let rows = items.iter().map(|item| Ok(self.row(&*item.value()?, now))).collect::<Result<Vec<_>, ApiError>>()?;
+        Ok(self.table(metadata, &self.resource.columns.definitions().into(), &rows))
     }
 
     /// A Table of one object.

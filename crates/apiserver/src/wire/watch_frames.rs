@@ -2,20 +2,19 @@
 //!
 //! After the headers are out nothing but the stream can carry an error: it goes as an event of type `ERROR`.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{body::Body, response::Response};
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     ApiError, Clock,
     catalogue::Resource,
-    registry::{WatchEvent, WatchStream},
+    registry::{Presented, WatchEvent, WatchStream},
     wire::{
         negotiate::Form,
         output::{Style, api_version, bytes},
@@ -34,7 +33,7 @@ pub(crate) fn respond(
     let mut framer = Framer { resource, style, first: true };
     let frames = events.map(move |batch| {
         let _held = &guard;
-        framer.batch(&batch, clock())
+        Ok::<_, Infallible>(framer.batch(batch, clock()))
     });
     let mut response = bytes(StatusCode::OK, "application/json", Body::from_stream(frames));
     // Proxies in between must not hold events back.
@@ -50,35 +49,39 @@ struct Framer {
     first: bool,
 }
 
-#[derive(Serialize)]
-struct Frame<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    object: &'a Value,
-}
-
 impl Framer {
-    fn batch(&mut self, batch: &[WatchEvent], now: Timestamp) -> Result<Bytes, serde_json::Error> {
-        let mut out = BytesMut::new().writer();
+    fn batch(&mut self, batch: Vec<WatchEvent>, now: Timestamp) -> Bytes {
+        let mut out = Vec::new();
         for event in batch {
-            match event {
+            let (kind, object) = match event {
                 WatchEvent::Object(kind, object) => match self.rendered(object, now) {
-                    Some(rendered) => frame(&mut out, kind, &rendered)?,
-                    None => frame(&mut out, kind, object)?,
+                    Ok(rendered) => (kind, rendered),
+                    Err(error) => ("ERROR", error.to_status().into()),
                 },
                 WatchEvent::Bookmark(revision, ends_initial_events) => {
-                    let bookmark = self.bookmark(&revision.to_string(), *ends_initial_events);
-                    let rendered = self.rendered(&bookmark, now);
-                    frame(&mut out, "BOOKMARK", rendered.as_ref().unwrap_or(&bookmark))?;
+                    let bookmark = self.bookmark(&revision.to_string(), ends_initial_events);
+                    ("BOOKMARK", self.rendered_value(&bookmark, now).unwrap_or(bookmark).into())
                 }
-                WatchEvent::Error(error) => frame(&mut out, "ERROR", &error.to_status())?,
-            }
+                WatchEvent::Error(error) => ("ERROR", error.to_status().into()),
+            };
+            frame(&mut out, kind, &object);
         }
-        Ok(out.into_inner().freeze())
+        out.into()
     }
 
-    /// The object in the form that the client wants; nothing where that is the object itself.
-    fn rendered(&mut self, object: &Value, now: Timestamp) -> Option<Value> {
+    /// The object in the form that the client wants. Most want it as it is, and then nobody looks inside.
+    fn rendered(&mut self, object: Presented, now: Timestamp) -> Result<Presented, ApiError> {
+        match self.style.wanted.form {
+            Form::Table(_) | Form::Metadata(_) => {
+                let rendered = self.rendered_value(&*object.value()?, now);
+                Ok(rendered.map_or(object, Presented::from))
+            }
+            Form::Plain | Form::Discovery(_) => Ok(object),
+        }
+    }
+
+    /// The same of a value; nothing where that is the value itself.
+    fn rendered_value(&mut self, object: &Value, now: Timestamp) -> Option<Value> {
         let first = std::mem::replace(&mut self.first, false);
         match self.style.wanted.form {
             Form::Table(version) => {
@@ -101,10 +104,12 @@ impl Framer {
     }
 }
 
-fn frame(out: &mut bytes::buf::Writer<BytesMut>, kind: &str, object: &Value) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(&mut *out, &Frame { kind, object })?;
-    out.get_mut().put_u8(b'\n');
-    Ok(())
+fn frame(out: &mut Vec<u8>, kind: &str, object: &Presented) {
+    out.extend_from_slice(br#"{"type":""#);
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(br#"","object":"#);
+    object.write_to(out);
+    out.extend_from_slice(b"}\n");
 }
 
 /// An answer for a watch that failed before it began: the same error, in the stream, where clients look for 410.

@@ -34,7 +34,7 @@ pub(super) const META: TableDefinition<'_, &str, u128> = TableDefinition::new("m
 
 const FORMAT: u128 = 1;
 /// Everything is in memory already, so redb caches little more than the upper levels of its trees.
-const CACHE_BYTES: usize = 32 << 20;
+const CACHE_BYTES: usize = 4 << 20;
 
 /// What can be wrong with the file.
 #[derive(Debug, thiserror::Error)]

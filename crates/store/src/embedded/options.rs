@@ -37,7 +37,8 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { events: 100_000, bytes: 128 << 20, age: Duration::from_mins(30) }
+        // A Kubernetes API server keeps five to ten minutes (etcd's compaction interval); a client whose watch broke is back in seconds.
+        Self { events: 100_000, bytes: 64 << 20, age: Duration::from_mins(10) }
     }
 }
 

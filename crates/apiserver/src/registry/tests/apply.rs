@@ -2,10 +2,10 @@
 
 use super::*;
 
-async fn apply(bench: &Bench, manager: &str, body: Value, force: bool) -> Result<Written, ApiError> {
+async fn apply(bench: &Bench, manager: &str, body: Value, force: bool) -> Result<Seen, ApiError> {
     let name = body["metadata"]["name"].as_str().unwrap().to_owned();
     let options = WriteOptions { force, ..by(manager) };
-    bench.registry.patch(&bench.widgets(), &name, Part::Main, Patch::Apply(document(body)), &options).await
+    seen(bench.registry.patch(&bench.widgets(), &name, Part::Main, Patch::Apply(document(body)), &options).await)
 }
 
 fn with_parts(parts: &Value) -> Value {
@@ -91,7 +91,8 @@ async fn status_is_applied_at_its_own_door() {
     assert_eq!(main.get("status"), None);
     body["spec"]["image"] = "two".into();
     let patch = Patch::Apply(document(body));
-    let status = bench.registry.patch(&bench.widgets(), "a", Part::Status, patch, &by("two")).await.unwrap().object;
+    let status =
+        seen(bench.registry.patch(&bench.widgets(), "a", Part::Status, patch, &by("two")).await).unwrap().object;
     assert_eq!((&status["status"]["phase"], &status["spec"]["image"]), (&json!("Ready"), &json!("one")));
     let again = apply(&bench, "one", widget("a", "three"), false).await.unwrap().object;
     assert_eq!((&again["status"]["phase"], &again["spec"]["image"]), (&json!("Ready"), &json!("three")));
@@ -104,7 +105,7 @@ async fn scale_is_applied_too() {
     let scale =
         json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": 4}});
     let patch = Patch::Apply(document(scale));
-    let written = bench.registry.patch(&bench.widgets(), "a", Part::Scale, patch, &by("scaler")).await.unwrap();
+    let written = seen(bench.registry.patch(&bench.widgets(), "a", Part::Scale, patch, &by("scaler")).await).unwrap();
     assert_eq!((&written.object["kind"], &written.object["spec"]["replicas"]), (&json!("Scale"), &json!(4)));
     assert_eq!(bench.get(&bench.widgets(), "a").await.unwrap()["spec"]["replicas"], 4);
 }
@@ -115,7 +116,7 @@ async fn kubectl_moves_from_client_side_to_server_side_apply() {
     let mut body = widget("a", "one");
     let last = body.to_string();
     body["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": last});
-    bench.registry.create(&bench.widgets(), document(body), &by("kubectl-client-side-apply")).await.unwrap();
+    seen(bench.registry.create(&bench.widgets(), document(body), &by("kubectl-client-side-apply")).await).unwrap();
     let moved = apply(&bench, "kubectl", widget("a", "two"), false).await.unwrap().object;
     assert_eq!(moved["spec"]["image"], "two");
 }

@@ -72,7 +72,7 @@ async fn bad_definitions_are_refused_with_causes() {
     assert!(refused(changed).1.contains("spec.scope"));
     let dropped = json!([{"op": "remove", "path": "/spec/versions/0"}, {"op": "replace", "path": "/spec/versions/0/storage", "value": true}]);
     let dropped = Patch::Json(serde_json::from_value(dropped).unwrap());
-    let dropped = bench.registry.patch(&scope, "widgets.example.dev", Part::Main, dropped, &by("tester")).await;
+    let dropped = seen(bench.registry.patch(&scope, "widgets.example.dev", Part::Main, dropped, &by("tester")).await);
     assert!(refused(dropped).1.contains("must appear in spec.versions"));
 }
 
@@ -86,11 +86,8 @@ async fn a_changed_schema_counts_at_once_and_keeps_watches() {
     let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/colour";
     let patch = json!([{"op": "add", "path": path, "value": {"type": "string", "default": "red"}}]);
     let patch = Patch::Json(serde_json::from_value(patch).unwrap());
-    let changed = bench
-        .registry
-        .patch(&bench.definitions(), "widgets.example.dev", Part::Main, patch, &by("tester"))
-        .await
-        .unwrap();
+    let (scope, name) = (bench.definitions(), "widgets.example.dev");
+    let changed = seen(bench.registry.patch(&scope, name, Part::Main, patch, &by("tester")).await).unwrap();
     assert_eq!((generation(&changed.object), condition(&changed.object, "Established")), (2, "True"));
     assert_eq!(
         bench.get(&bench.widgets(), "a").await.unwrap()["spec"]["colour"],
@@ -117,6 +114,7 @@ async fn a_definition_takes_its_objects_along() {
     let Deleted::Pending(marked) = bench.delete(&bench.definitions(), "widgets.example.dev").await.unwrap() else {
         panic!("too fast")
     };
+    let marked = marked.value().unwrap();
     assert_eq!(marked["metadata"]["finalizers"], json!(["customresourcecleanup.apiextensions.k8s.io"]));
     assert_eq!(condition(&marked, "Terminating"), "True");
     let late = bench.create(&bench.widgets(), widget("b", "x")).await;

@@ -82,7 +82,7 @@ async fn foreground_waits_for_dependents_that_block() {
         .await;
     bench.get(&bench.widgets(), "one").await.unwrap();
     let patch = Patch::Merge(document(json!({"metadata": {"finalizers": null}})));
-    bench.registry.patch(&bench.maps(), "held", Part::Main, patch, &by("tester")).await.unwrap();
+    seen(bench.registry.patch(&bench.maps(), "held", Part::Main, patch, &by("tester")).await).unwrap();
     bench.gone(&bench.maps(), "held").await;
     bench.gone(&bench.widgets(), "one").await;
 }

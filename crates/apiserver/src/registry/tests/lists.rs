@@ -12,8 +12,8 @@ async fn filled(count: usize) -> Bench {
     bench
 }
 
-fn names(list: &List) -> Vec<&str> {
-    list.items.iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect()
+fn names(list: &List) -> Vec<String> {
+    values(list).iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
 fn paged(limit: usize, continue_token: Option<String>) -> ListOptions {
@@ -39,13 +39,16 @@ async fn pages_show_one_moment() {
     let bench = filled(5).await;
     let scope = bench.widgets();
     let first = bench.registry.list(&scope, paged(2, None)).await.unwrap();
-    assert_eq!((names(&first), first.remaining), (vec!["w00", "w01"], Some(3)));
+    assert_eq!((names(&first).join(" "), first.remaining), ("w00 w01".to_owned(), Some(3)));
     bench.create(&scope, widget("w015", "late")).await.unwrap();
     bench.delete(&scope, "w03").await.unwrap();
     let second = bench.registry.list(&scope, paged(2, first.continue_token)).await.unwrap();
-    assert_eq!((names(&second), second.remaining, second.revision), (vec!["w02", "w03"], Some(1), first.revision));
+    assert_eq!(
+        (names(&second).join(" "), second.remaining, second.revision),
+        ("w02 w03".to_owned(), Some(1), first.revision)
+    );
     let third = bench.registry.list(&scope, paged(2, second.continue_token)).await.unwrap();
-    assert_eq!((names(&third), third.remaining, &third.continue_token), (vec!["w04"], None, &None));
+    assert_eq!((names(&third).join(" "), third.remaining, &third.continue_token), ("w04".to_owned(), None, &None));
 }
 
 #[tokio::test]
@@ -54,7 +57,7 @@ async fn selectors_fill_their_pages() {
     let scope = bench.widgets();
     let options = |continue_token| ListOptions { selectors: labels("parity=odd"), ..paged(2, continue_token) };
     let first = bench.registry.list(&scope, options(None)).await.unwrap();
-    assert_eq!((names(&first), first.remaining), (vec!["w01", "w03"], None));
+    assert_eq!((names(&first).join(" "), first.remaining), ("w01 w03".to_owned(), None));
     let second = bench.registry.list(&scope, options(first.continue_token)).await.unwrap();
     assert_eq!(names(&second), ["w05"]);
 
@@ -84,7 +87,7 @@ async fn revisions_are_read_as_kubernetes_reads_them() {
         ..ListOptions::default()
     };
     let exact = bench.registry.list(&scope, options(&then.to_string(), "Exact", 0)).await.unwrap();
-    assert_eq!((names(&exact), exact.revision), (vec!["w00", "w01"], then));
+    assert_eq!((names(&exact).join(" "), exact.revision), ("w00 w01".to_owned(), then));
     let legacy = bench.registry.list(&scope, options(&then.to_string(), "", 10)).await.unwrap();
     assert_eq!(names(&legacy), ["w00", "w01"]);
     for (revision, rule) in
@@ -123,7 +126,7 @@ async fn a_page_whose_moment_is_gone_can_go_on() {
         Scope { resource: registry.catalogue.find("", "v1", "configmaps").unwrap(), namespace: Some("default".into()) };
     for at in 0..4 {
         let map = json!({"metadata": {"name": format!("m{at}")}});
-        registry.create(&maps, document(map), &by("tester")).await.unwrap();
+        seen(registry.create(&maps, document(map), &by("tester")).await).unwrap();
     }
     // A token of a moment that the log has forgotten, as a slow client would hold.
     let forgotten = crate::registry::tokens::Token { revision: Some(essaim_store::Revision(1)), start: "m1\0".into() };

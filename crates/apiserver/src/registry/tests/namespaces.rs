@@ -56,7 +56,7 @@ async fn a_namespace_takes_its_contents_along() {
     held["metadata"]["finalizers"] = json!(["example.dev/hold"]);
     bench.create(&bench.widgets(), held).await.unwrap();
     let Deleted::Pending(marked) = bench.delete(&namespaces(&bench), "ns").await.unwrap() else { panic!("too fast") };
-    assert_eq!(marked["status"]["phase"], "Terminating");
+    assert_eq!(marked.value().unwrap()["status"]["phase"], "Terminating");
 
     let late = bench.create(&bench.widgets(), widget("b", "x")).await.unwrap_err();
     assert_eq!((late.code, late.causes[0].reason.as_str()), (403, "NamespaceTerminating"));

@@ -7,6 +7,7 @@ use super::*;
 /// What a client that follows a watch believes to be there: name to revision.
 fn follow(believed: &mut BTreeMap<String, String>, event: WatchEvent) {
     let WatchEvent::Object(kind, object) = event else { return };
+    let object = object.value().unwrap();
     let name = object["metadata"]["name"].as_str().unwrap().to_owned();
     let known = believed.contains_key(&name);
     match kind {
@@ -67,10 +68,9 @@ async fn whoever_follows_a_watch_knows_what_a_list_shows() {
             follow(&mut believed, events.next().await.expect("the watch goes on"));
         }
         let list = bench.registry.list(&scope, ListOptions { selectors, ..ListOptions::default() }).await.unwrap();
-        let shown = list
-            .items
-            .iter()
-            .map(|one| (one["metadata"]["name"].as_str().unwrap().to_owned(), revision(one).to_owned()));
+        let shown = values(&list)
+            .into_iter()
+            .map(|one| (one["metadata"]["name"].as_str().unwrap().to_owned(), revision(&one).to_owned()));
         assert_eq!(believed, shown.collect());
     }
 }

@@ -67,7 +67,8 @@ async fn identity_and_server_fields_cannot_be_changed() {
     };
     assert_eq!(refused(bench.update(&scope, with("uid", "other")).await).0, 409);
     assert_eq!(refused(bench.update(&scope, with("creationTimestamp", "2020-01-01T00:00:00Z")).await).0, 422);
-    let renamed = bench.registry.update(&scope, "a", Part::Main, document(with("name", "b")), &by("tester")).await;
+    let renamed =
+        seen(bench.registry.update(&scope, "a", Part::Main, document(with("name", "b")), &by("tester")).await);
     assert_eq!(refused(renamed).0, 400);
     let written = bench.update(&scope, with("deletionTimestamp", START)).await.unwrap();
     assert_eq!(written.object["metadata"].get("deletionTimestamp"), None);
@@ -106,7 +107,7 @@ async fn without_the_subresource_status_counts() {
 async fn scale_reads_and_writes_the_numbers() {
     let bench = Bench::new().await;
     let (scope, object) = (bench.widgets(), standing(&bench).await);
-    let scale = bench.registry.get(&scope, "a", Part::Scale).await.unwrap();
+    let scale = bench.registry.get(&scope, "a", Part::Scale).await.unwrap().value().unwrap();
     assert_eq!((&scale["kind"], &scale["apiVersion"]), (&json!("Scale"), &json!("autoscaling/v1")));
     assert_eq!((&scale["spec"]["replicas"], revision(&scale)), (&json!(1), revision(&object)));
 
@@ -118,12 +119,12 @@ async fn scale_reads_and_writes_the_numbers() {
     assert_eq!(refused(bench.update_part(&scope, Part::Scale, wanted).await).0, 409);
 
     let patch = Patch::Merge(document(json!({"spec": {"replicas": 4}})));
-    let patched = bench.registry.patch(&scope, "a", Part::Scale, patch, &by("tester")).await.unwrap();
+    let patched = seen(bench.registry.patch(&scope, "a", Part::Scale, patch, &by("tester")).await).unwrap();
     assert_eq!(patched.object["spec"]["replicas"], 4);
     let negative = Patch::Merge(document(json!({"spec": {"replicas": -1}})));
-    assert_eq!(refused(bench.registry.patch(&scope, "a", Part::Scale, negative, &by("tester")).await).0, 422);
+    assert_eq!(refused(seen(bench.registry.patch(&scope, "a", Part::Scale, negative, &by("tester")).await)).0, 422);
     let many = Patch::Merge(document(json!({"spec": {"replicas": 11}})));
-    assert_eq!(refused(bench.registry.patch(&scope, "a", Part::Scale, many, &by("tester")).await).0, 422);
+    assert_eq!(refused(seen(bench.registry.patch(&scope, "a", Part::Scale, many, &by("tester")).await)).0, 422);
 }
 
 #[tokio::test]
@@ -154,9 +155,10 @@ async fn a_json_patch_is_an_optimistic_lock() {
         ]);
         Patch::Json(serde_json::from_value(operations).unwrap())
     };
-    let written = bench.registry.patch(&scope, "a", Part::Main, patch(revision(&object)), &by("kopf")).await.unwrap();
+    let written =
+        seen(bench.registry.patch(&scope, "a", Part::Main, patch(revision(&object)), &by("kopf")).await).unwrap();
     assert_eq!(written.object["metadata"]["finalizers"], json!(["example.dev/x"]));
-    let late = bench.registry.patch(&scope, "a", Part::Main, patch(revision(&object)), &by("kopf")).await;
+    let late = seen(bench.registry.patch(&scope, "a", Part::Main, patch(revision(&object)), &by("kopf")).await);
     assert_eq!(refused(late).0, 422);
 }
 
@@ -166,10 +168,10 @@ async fn unknown_fields_of_a_patch_are_422() {
     let scope = bench.widgets();
     standing(&bench).await;
     let patch = || Patch::Merge(document(json!({"spec": {"foo": 1}})));
-    let error = bench.registry.patch(&scope, "a", Part::Main, patch(), &strict()).await.unwrap_err();
+    let error = seen(bench.registry.patch(&scope, "a", Part::Main, patch(), &strict()).await).unwrap_err();
     assert_eq!((error.code, error.causes[0].field.as_str()), (422, "patch"));
     assert!(error.message.contains(r#"strict decoding error: unknown field "spec.foo""#), "{}", error.message);
-    let written = bench.registry.patch(&scope, "a", Part::Main, patch(), &by("tester")).await.unwrap();
+    let written = seen(bench.registry.patch(&scope, "a", Part::Main, patch(), &by("tester")).await).unwrap();
     assert_eq!(written.warnings, [r#"unknown field "spec.foo""#]);
 }
 
@@ -178,7 +180,8 @@ async fn strategic_patches_are_for_built_in_kinds() {
     let bench = Bench::new().await;
     standing(&bench).await;
     let patch = || Patch::Strategic(document(json!({"metadata": {"finalizers": ["example.dev/y"]}})));
-    let error = bench.registry.patch(&bench.widgets(), "a", Part::Main, patch(), &by("tester")).await.unwrap_err();
+    let error =
+        seen(bench.registry.patch(&bench.widgets(), "a", Part::Main, patch(), &by("tester")).await).unwrap_err();
     assert_eq!(error.code, 415);
     assert!(
         error
@@ -187,7 +190,7 @@ async fn strategic_patches_are_for_built_in_kinds() {
     );
     let map = json!({"metadata": {"name": "m", "finalizers": ["example.dev/x"]}});
     bench.create(&bench.maps(), map).await.unwrap();
-    let written = bench.registry.patch(&bench.maps(), "m", Part::Main, patch(), &by("tester")).await.unwrap();
+    let written = seen(bench.registry.patch(&bench.maps(), "m", Part::Main, patch(), &by("tester")).await).unwrap();
     assert_eq!(written.object["metadata"]["finalizers"], json!(["example.dev/x", "example.dev/y"]));
 }
 

@@ -54,7 +54,7 @@ async fn names_are_generated() {
     body["metadata"] = json!({"generateName": "job-"});
     let one = bench.create(&bench.widgets(), body.clone()).await.unwrap();
     let two = bench.create(&bench.widgets(), body).await.unwrap();
-    let name = |written: &Written| written.object["metadata"]["name"].as_str().unwrap().to_owned();
+    let name = |written: &Seen| written.object["metadata"]["name"].as_str().unwrap().to_owned();
     assert!(name(&one).starts_with("job-") && name(&one).len() == 9);
     assert_ne!(name(&one), name(&two));
 }
@@ -121,32 +121,32 @@ async fn unknown_and_duplicate_fields() {
     value["spec"]["foo"] = 1.into();
     value["metadata"]["bar"] = 1.into();
     let body = Document { value, duplicates: vec!["spec.image".into()] };
-    let error = bench.registry.create(&scope, body.clone(), &strict()).await.unwrap_err();
+    let error = seen(bench.registry.create(&scope, body.clone(), &strict()).await).unwrap_err();
     assert_eq!(error.code, 400);
     assert_eq!(
         error.message,
         r#"strict decoding error: unknown field "metadata.bar", unknown field "spec.foo", duplicate field "spec.image""#
     );
-    let written = bench.registry.create(&scope, body.clone(), &dry()).await.unwrap();
+    let written = seen(bench.registry.create(&scope, body.clone(), &dry()).await).unwrap();
     let warnings =
         [r#"unknown field "metadata.bar""#, r#"unknown field "spec.foo""#, r#"duplicate field "spec.image""#];
     assert_eq!(written.warnings, warnings);
     assert_eq!(written.object["spec"].get("foo"), None);
     let ignore = WriteOptions { field_validation: FieldValidation::Ignore, ..by("tester") };
-    assert!(bench.registry.create(&scope, body, &ignore).await.unwrap().warnings.is_empty());
+    assert!(seen(bench.registry.create(&scope, body, &ignore).await).unwrap().warnings.is_empty());
 }
 
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let bench = Bench::new().await;
     let before = bench.registry.store.revision();
-    let written = bench.registry.create(&bench.widgets(), document(widget("a", "x")), &dry()).await.unwrap();
+    let written = seen(bench.registry.create(&bench.widgets(), document(widget("a", "x")), &dry()).await).unwrap();
     assert!(written.object["metadata"]["uid"].is_string());
     assert_eq!(written.object["metadata"].get("resourceVersion"), None);
     assert_eq!(bench.registry.store.revision(), before);
     assert_eq!(bench.get(&bench.widgets(), "a").await.unwrap_err().message, "widgets.example.dev \"a\" not found");
     bench.create(&bench.widgets(), widget("a", "x")).await.unwrap();
-    let taken = bench.registry.create(&bench.widgets(), document(widget("a", "x")), &dry()).await.unwrap_err();
+    let taken = seen(bench.registry.create(&bench.widgets(), document(widget("a", "x")), &dry()).await).unwrap_err();
     assert_eq!(taken.reason, "AlreadyExists");
 }
 

@@ -3,6 +3,7 @@
 //! Absolute times of a shared two-core machine mean little, so each command runs essaim and its peer in turns in one go and prints the
 //! ratio. What the figures say, and what limits them, stands in `docs/design/spawn.md`.
 
+mod api;
 mod arena;
 mod bare;
 mod figures;
@@ -22,6 +23,8 @@ use crate::error::Error;
 pub enum Command {
     /// From `kubectl apply` to Ready: against the bare Docker API, against JupyterHub with SwarmSpawner; and essaim's memory.
     Spawn(spawn::Options),
+    /// Requests a second, latencies, watches, memory and start of the API server under load.
+    Api(api::Options),
 }
 
 impl Command {
@@ -32,6 +35,7 @@ impl Command {
     pub fn run(self) -> Result<(), Error> {
         match self {
             Self::Spawn(options) => spawn::run(&options),
+            Self::Api(options) => api::run(&options),
         }
     }
 }

@@ -214,6 +214,11 @@ impl Platform {
         self.directory.join("data/admin.kubeconfig")
     }
 
+    /// Who signed the API's certificate.
+    pub fn certificate_authority(&self) -> PathBuf {
+        self.directory.join("data/tls/ca.crt")
+    }
+
     /// The gateway's `host:port`.
     pub fn gateway(&self) -> &str {
         &self.gateway

@@ -91,6 +91,28 @@ impl Finding {
     }
 }
 
+/// What a figure is measured against.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Aim {
+    AtLeast(f64),
+    AtMost(f64),
+    None,
+}
+
+impl Finding {
+    /// One number, beside what is known of the peer.
+    pub(super) fn figure(what: &str, ours: f64, unit: &str, peer: &str, aim: Aim) -> Self {
+        let (target, met) = match aim {
+            Aim::AtLeast(least) => (format!("≥ {least} {unit}"), ours >= least),
+            Aim::AtMost(most) => (format!("≤ {most} {unit}"), ours <= most),
+            Aim::None => ("none".into(), true),
+        };
+        let digits = if ours < 10.0 { 3 } else { 0 };
+        let ours = format!("{ours:.digits$} {unit}");
+        Self { what: what.into(), measured: ours.clone(), ours, peer: format!("{peer} {unit}"), target, met }
+    }
+}
+
 /// Prints the findings on standard output, as Markdown, so that they can stand in the documents as they are.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn print(findings: &[Finding], circumstances: &str) {

@@ -44,11 +44,16 @@ pub(super) fn with_objects(arena: &Arena) -> Result<Finding, Error> {
 
 fn finding(arena: &Arena, what: String, limit: Option<f64>) -> Result<Finding, Error> {
     let pid = arena.essaim.pid().ok_or_else(|| Error::Claim("essaim has ended".into()))?;
-    let resident = kilobytes(&format!("/proc/{pid}/status"), "VmRSS:")?;
+    let resident = resident(pid)?;
     let proportional = kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")?;
     let anonymous = kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss_Anon:")?;
     let told = format!("RSS {resident:.1} MB, PSS {proportional:.1} MB, of which not of files {anonymous:.1} MB");
     Ok(Finding::size(what, told, resident, limit))
+}
+
+/// What a process holds in memory, in MB of a million bytes.
+pub(super) fn resident(pid: u32) -> Result<f64, Error> {
+    kilobytes(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
 /// A field of one of the kernel's reports, in MB of a million bytes.

@@ -162,24 +162,41 @@ impl Registry {
         .await
     }
 
-    /// Changes an object as it is stored; removes it if nothing holds it any more.
+    /// Changes an object; removes it if nothing holds it any more.
+    ///
+    /// It is written as any other write of it would be, completed by the present schema: what is younger than its
+    /// definition counts as such. An object that is not served keeps the fields that it has.
     pub(super) async fn amend(&self, key: &Key, change: impl Fn(&mut Value) + Send + Sync) -> Result<(), ApiError> {
+        let mut scope = locate(&self.catalogue.table(), key).map(|(scope, _)| scope);
         for _ in 0..ATTEMPTS {
             let Some(record) = self.fetch(key).await? else { return Ok(()) };
-            let standing = codec::decode_stored(&record)?;
+            let standing = match &scope {
+                Some(scope) => self.codec.value(&record, &scope.resource)?,
+                None => codec::decode_stored(&record)?,
+            };
             let mut object = standing.clone();
             change(&mut object);
             if object == standing {
                 return Ok(());
             }
+            let mut preconditions = vec![Precondition::ModifiedAt(key.clone(), record.modified)];
             let mutation = if is_finished(&object) {
                 Mutation::Delete(key.clone())
             } else {
-                Mutation::Put(key.clone(), codec::encode_stored(object))
+                preconditions.extend(scope.as_ref().and_then(Scope::definition_precondition));
+                let bytes = match &scope {
+                    Some(scope) => codec::encode(&object, &scope.resource),
+                    None => codec::encode_stored(object),
+                };
+                Mutation::Put(key.clone(), bytes)
             };
-            match self.commit_one(vec![Precondition::ModifiedAt(key.clone(), record.modified)], mutation).await {
+            match self.commit_one(preconditions, mutation).await {
                 Ok(_) => return Ok(()),
-                Err(Failure::Lost(_)) => {}
+                Err(Failure::Lost(lost)) if lost == *key => {}
+                Err(Failure::Lost(_)) => {
+                    self.refresh_definitions().await?;
+                    scope = locate(&self.catalogue.table(), key).map(|(scope, _)| scope);
+                }
                 Err(Failure::Refused(error)) => return Err(error),
             }
         }
@@ -187,10 +204,13 @@ impl Registry {
     }
 }
 
-/// The resource and name of a stored object; nothing if its resource is not served.
+/// The resource and name of a stored object, in the stored version if that is served; nothing if none is.
 fn locate(table: &Table, key: &Key) -> Option<(Scope, String)> {
-    let (resource, rest) =
-        table.storages().find_map(|one| Some((one, key.as_str().strip_prefix(&one.storage_prefix)?)))?;
+    let stores = |one: &&Arc<crate::catalogue::Resource>| key.as_str().starts_with(&one.storage_prefix);
+    let mut served = table.resources.iter().filter(stores).peekable();
+    let first = *served.peek()?;
+    let resource = served.find(|one| one.storage_schema.is_none()).unwrap_or(first);
+    let rest = key.as_str().strip_prefix(&resource.storage_prefix)?;
     let (namespace, name) = match rest.split_once('/') {
         Some((namespace, name)) => (Some(namespace.to_owned()), name),
         None => (None, rest),

@@ -108,3 +108,44 @@ async fn what_was_left_over_is_collected_after_a_start() {
     bench.run();
     bench.gone(&bench.maps(), "child").await;
 }
+
+#[tokio::test]
+async fn the_collectors_own_writes_follow_the_present_schema() {
+    let mut bench = Bench::new().await;
+    let definitions = bench.definitions();
+    let mut old = bench.get(&definitions, "gadgets.example.dev").await.unwrap().as_ref().clone();
+    let spec = |properties: Value| json!({"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}});
+    let schema = "/spec/versions/0/schema/openAPIV3Schema";
+    *old.pointer_mut(schema).unwrap() = spec(json!({"a": {"type": "string"}, "gone": {"type": "string"}}));
+    let old = bench.update(&definitions, old).await.unwrap().object;
+    let scope = bench.gadgets();
+    let owner = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let namespaces = bench.scope("", "v1", "namespaces", None);
+    let one = bench.create(&namespaces, owner("one")).await.unwrap().object;
+    let two = bench.create(&namespaces, owner("two")).await.unwrap().object;
+    for (name, finalizers) in [("shared", json!([])), ("held", json!(["example.dev/hold"]))] {
+        let mut body = gadget(name);
+        body["spec"] = json!({"a": "1", "gone": "g"});
+        body["metadata"]["ownerReferences"] = json!([reference(&one, false), reference(&two, false)]);
+        body["metadata"]["finalizers"] = finalizers;
+        bench.create(&scope, body).await.unwrap();
+    }
+    let mut new = Value::clone(&old);
+    *new.pointer_mut(schema).unwrap() =
+        spec(json!({"a": {"type": "string"}, "new": {"type": "string", "default": "dflt"}}));
+    bench.update(&definitions, new).await.unwrap();
+    let completed = json!({"a": "1", "new": "dflt"});
+    // With the resource of before, as a sweep of many objects has it.
+    bench.registry.delete(&scope, "held", &DeleteOptions::default()).await.unwrap();
+    assert_eq!(bench.get(&bench.gadgets(), "held").await.unwrap()["spec"], completed);
+    bench.run();
+    bench.delete(&namespaces, "one").await.unwrap();
+    bench
+        .wait_until(async || {
+            let shared = bench.get(&bench.gadgets(), "shared").await.unwrap();
+            assert_eq!(shared["spec"], completed);
+            shared["metadata"]["ownerReferences"].as_array().is_some_and(|owners| owners.len() == 1)
+        })
+        .await;
+    assert_eq!(bench.get(&bench.gadgets(), "shared").await.unwrap()["spec"], completed);
+}

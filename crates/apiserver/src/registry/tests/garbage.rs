@@ -1,6 +1,12 @@
 //! Owners and dependents.
 
+use std::sync::{
+    OnceLock, Weak,
+    atomic::{AtomicBool, Ordering},
+};
+
 use super::*;
+use crate::registry::{AdmissionRequest, Operation, garbage::Graph};
 
 /// A ConfigMap owned by these objects.
 fn owned(name: &str, owners: &[&Value], blocks: bool) -> Value {
@@ -107,6 +113,111 @@ async fn what_was_left_over_is_collected_after_a_start() {
     bench.delete(&bench.widgets(), "one").await.unwrap();
     bench.run();
     bench.gone(&bench.maps(), "child").await;
+}
+
+/// What the collector knows once it has seen all there is, and then sees nothing new.
+async fn picture(bench: &Bench) -> Mutex<Graph> {
+    let mut graph = Graph::default();
+    for record in bench.registry.records("/registry/").await.unwrap() {
+        graph.put(&record.key, &record.value);
+    }
+    Mutex::new(graph)
+}
+
+fn uid(object: &Value) -> String {
+    object["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn who_got_another_owner_meanwhile_stays() {
+    let bench = Bench::new().await;
+    let (one, two) = (owner(&bench, "one").await, owner(&bench, "two").await);
+    let child = bench.create(&bench.maps(), owned("child", &[&one], false)).await.unwrap().object;
+    let shared = bench.create(&bench.maps(), owned("shared", &[&one, &two], false)).await.unwrap().object;
+    bench.delete(&bench.widgets(), "one").await.unwrap();
+    let graph = picture(&bench).await;
+    bench
+        .merge(&bench.maps(), "child", json!({"metadata": {"ownerReferences": [reference(&two, false)]}}))
+        .await
+        .unwrap();
+    bench.merge(&bench.maps(), "shared", json!({"metadata": {"ownerReferences": null}})).await.unwrap();
+    for object in [&child, &shared] {
+        bench.registry.tend(&graph, uid(object)).await.unwrap();
+    }
+    bench.get(&bench.maps(), "child").await.unwrap();
+    bench.get(&bench.maps(), "shared").await.unwrap();
+}
+
+/// Gives an object another owner at the last moment of its deletion.
+struct Adoption {
+    registry: OnceLock<Weak<Registry>>,
+    patch: OnceLock<(Scope, Value)>,
+    done: AtomicBool,
+}
+
+impl Admission for Arc<Adoption> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+        if request.operation != Operation::Delete
+            || request.kind != "ConfigMap"
+            || self.done.swap(true, Ordering::SeqCst)
+        {
+            return Ok(None);
+        }
+        let registry = self.registry.get().unwrap().upgrade().unwrap();
+        let ((scope, patch), name) = (self.patch.get().unwrap().clone(), request.name.to_owned());
+        let runtime = tokio::runtime::Handle::current();
+        let adopted = std::thread::spawn(move || {
+            let patch = Patch::Merge(document(patch));
+            runtime.block_on(registry.patch(&scope, &name, Part::Main, patch, &by("tester"))).map(drop)
+        });
+        adopted.join().unwrap().unwrap();
+        Ok(None)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gets_another_owner_while_being_deleted_stays() {
+    let adoption =
+        Arc::new(Adoption { registry: OnceLock::new(), patch: OnceLock::new(), done: AtomicBool::new(false) });
+    let bench = Bench::with(vec![Arc::new(adoption.clone())]).await;
+    let (one, two) = (owner(&bench, "one").await, owner(&bench, "two").await);
+    let child = bench.create(&bench.maps(), owned("child", &[&one], false)).await.unwrap().object;
+    bench.delete(&bench.widgets(), "one").await.unwrap();
+    adoption.registry.set(Arc::downgrade(&bench.registry)).unwrap();
+    let adopted = json!({"metadata": {"ownerReferences": [reference(&two, false)]}});
+    adoption.patch.set((bench.maps(), adopted)).unwrap();
+    bench.registry.tend(&picture(&bench).await, uid(&child)).await.unwrap();
+    assert!(adoption.done.load(Ordering::SeqCst), "the deletion was tried");
+    bench.get(&bench.maps(), "child").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_counts_only_where_the_reference_says_it_is() {
+    let mut bench = Bench::new().await;
+    bench.run();
+    let one = owner(&bench, "one").await;
+    let elsewhere = Scope { namespace: Some("default".into()), ..bench.maps() };
+    bench.create(&elsewhere, owned("elsewhere", &[&one], false)).await.unwrap();
+    let mut misnamed = Value::clone(&one);
+    misnamed["metadata"]["name"] = "other".into();
+    bench.create(&bench.maps(), owned("misnamed", &[&misnamed], false)).await.unwrap();
+    bench.create(&bench.maps(), owned("right", &[&one], false)).await.unwrap();
+    bench.gone(&elsewhere, "elsewhere").await;
+    bench.gone(&bench.maps(), "misnamed").await;
+    bench.get(&bench.maps(), "right").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ring_of_owners_does_not_wait_for_itself() {
+    let mut bench = Bench::new().await;
+    let one = bench.create(&bench.maps(), json!({"metadata": {"name": "one"}})).await.unwrap().object;
+    let one = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": one["metadata"]});
+    let two = bench.create(&bench.maps(), owned("two", &[&one], true)).await.unwrap().object;
+    bench.merge(&bench.maps(), "one", json!({"metadata": {"ownerReferences": [reference(&two, true)]}})).await.unwrap();
+    bench.run();
+    bench.registry.delete(&bench.maps(), "one", &policy("Foreground")).await.unwrap();
+    bench.gone(&bench.maps(), "one").await;
+    bench.gone(&bench.maps(), "two").await;
 }
 
 #[tokio::test]

@@ -135,6 +135,8 @@ impl Registry {
     }
 
     /// Deletes an object that has no owner any more, if it stands as it was looked at.
+    ///
+    /// Its own finalizers say what becomes of its dependents; without any, an owner that waits makes it wait for them.
     async fn delete_dependent(
         &self,
         graph: &Mutex<Graph>,
@@ -155,7 +157,13 @@ impl Registry {
                 return self.amend(&node.key, unblock_owners).await;
             }
         }
-        let policy = if owner_waits && has_dependents { "Foreground" } else { "Background" };
+        let policy = if node.has_finalizer(ORPHAN) {
+            "Orphan"
+        } else if node.has_finalizer(FOREGROUND) || owner_waits && has_dependents {
+            "Foreground"
+        } else {
+            "Background"
+        };
         let options = DeleteOptions {
             propagation_policy: Some(policy.to_owned()),
             uid: Some(node.uid.clone()),

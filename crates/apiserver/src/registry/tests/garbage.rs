@@ -208,6 +208,35 @@ async fn an_owner_counts_only_where_the_reference_says_it_is() {
 }
 
 #[tokio::test]
+async fn what_a_dependent_wants_for_its_own_dependents_is_done() {
+    let mut bench = Bench::new().await;
+    bench.run();
+    let one = owner(&bench, "one").await;
+    let mut orphaning = owned("orphaning", &[&one], false);
+    orphaning["metadata"]["finalizers"] = json!(["orphan"]);
+    let orphaning = bench.create(&bench.maps(), orphaning).await.unwrap().object;
+    bench.create(&bench.maps(), owned("orphaned", &[&orphaning], false)).await.unwrap();
+    let mut waiting = owned("waiting", &[&one], false);
+    waiting["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+    let waiting = bench.create(&bench.maps(), waiting).await.unwrap().object;
+    let mut held = owned("held", &[&waiting], true);
+    held["metadata"]["finalizers"] = json!(["example.dev/hold"]);
+    bench.create(&bench.maps(), held).await.unwrap();
+    bench.delete(&bench.widgets(), "one").await.unwrap();
+    bench.gone(&bench.maps(), "orphaning").await;
+    let orphaned = bench.get(&bench.maps(), "orphaned").await.unwrap();
+    assert_eq!(orphaned["metadata"].get("ownerReferences"), None);
+    bench
+        .wait_until(async || {
+            bench.get(&bench.maps(), "held").await.unwrap()["metadata"]["deletionTimestamp"].is_string()
+        })
+        .await;
+    bench.get(&bench.maps(), "waiting").await.unwrap();
+    bench.merge(&bench.maps(), "held", json!({"metadata": {"finalizers": null}})).await.unwrap();
+    bench.gone(&bench.maps(), "waiting").await;
+}
+
+#[tokio::test]
 async fn a_ring_of_owners_does_not_wait_for_itself() {
     let mut bench = Bench::new().await;
     let one = bench.create(&bench.maps(), json!({"metadata": {"name": "one"}})).await.unwrap().object;

@@ -77,13 +77,47 @@ fn delete_options_come_from_the_body_or_the_query() {
     let query = |text: &str| Query::parse(&format!("/x?{text}").parse().unwrap()).unwrap();
     let body =
         br#"{"kind":"DeleteOptions","propagationPolicy":"Foreground","preconditions":{"uid":"u"},"dryRun":["All"]}"#;
-    let options = delete_options(&HeaderMap::new(), body, &query("")).unwrap();
+    let read = |body: &[u8], parameters: &str| {
+        delete_options(&HeaderMap::new(), body, &query(parameters), &["example.dev/v1".to_owned()])
+    };
+    let options = read(body, "").unwrap();
     assert_eq!((options.propagation_policy.as_deref(), options.uid.as_deref()), (Some("Foreground"), Some("u")));
     assert!(options.dry_run);
-    let options = delete_options(&HeaderMap::new(), b"", &query("propagationPolicy=Orphan&dryRun=All")).unwrap();
+    let options = read(b"", "propagationPolicy=Orphan&dryRun=All").unwrap();
     assert_eq!(options.propagation_policy.as_deref(), Some("Orphan"));
     assert!(options.dry_run);
-    assert!(delete_options(&HeaderMap::new(), br#"{"propagationPolicy":"Never"}"#, &query("")).is_err());
+    for general in ["", "v1", "meta.k8s.io/v1", "example.dev/v1"] {
+        let body = format!(r#"{{"kind":"DeleteOptions","apiVersion":{general:?},"orphanDependents":true}}"#);
+        assert_eq!(read(body.as_bytes(), "").unwrap().propagation_policy.as_deref(), Some("Orphan"), "{general}");
+    }
+}
+
+#[test]
+fn delete_options_that_are_not_understood_delete_nothing() {
+    let query = |text: &str| Query::parse(&format!("/x?{text}").parse().unwrap()).unwrap();
+    for (body, code) in [
+        (r#"{"dryRun":"All"}"#, 400),
+        (r#"{"dryRun":[1]}"#, 400),
+        (r#"{"preconditions":{"uid":5}}"#, 400),
+        (r#"{"preconditions":"uid"}"#, 400),
+        (r#"{"preconditions":{"resourceVersion":5}}"#, 400),
+        (r#"{"propagationPolicy":7}"#, 400),
+        (r#"{"orphanDependents":"true"}"#, 400),
+        (r#"{"gracePeriodSeconds":"now"}"#, 400),
+        ("[]", 400),
+        ("null", 400),
+        (r#"{"kind":"Pod"}"#, 400),
+        (r#"{"kind":7}"#, 400),
+        (r#"{"apiVersion":"nope/v9","kind":"DeleteOptions"}"#, 400),
+        (r#"{"propagationPolicy":"Never"}"#, 422),
+        (r#"{"dryRun":["All","Some"]}"#, 422),
+        (r#"{"propagationPolicy":"Background","orphanDependents":true}"#, 422),
+    ] {
+        let read = delete_options(&HeaderMap::new(), body.as_bytes(), &query(""), &[]);
+        assert_eq!(read.map_err(|error| error.code).err(), Some(code), "{body}");
+    }
+    let both = query("propagationPolicy=Background&orphanDependents=true");
+    assert_eq!(delete_options(&HeaderMap::new(), b"", &both, &[]).unwrap_err().code, 422);
 }
 
 fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {

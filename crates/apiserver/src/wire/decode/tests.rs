@@ -20,9 +20,37 @@ fn typed(media_type: &'static str) -> HeaderMap {
 
 #[test]
 fn no_content_type_means_json() {
-    let document = object(&HeaderMap::new(), br#"{"a": 1, "b": 1.0, "c": 18446744073709551615}"#).unwrap();
-    assert_eq!(document.value, json!({"a": 1, "b": 1.0, "c": u64::MAX}));
-    assert!(document.value["b"].is_f64());
+    let document = object(&HeaderMap::new(), br#"{"a": 1, "b": 1.5}"#).unwrap();
+    assert_eq!(document.value, json!({"a": 1, "b": 1.5}));
+}
+
+#[test]
+fn whole_numbers_are_integers_however_they_are_written() {
+    for (text, read) in [
+        ("1.0", json!(1)),
+        ("2e3", json!(2000)),
+        ("-0.0", json!(0)),
+        ("-0", json!(0)),
+        ("-5.00", json!(-5)),
+        ("1.5", json!(1.5)),
+        ("9007199254740993", json!(9_007_199_254_740_993_i64)),
+        ("-9223372036854775808.0", json!(i64::MIN)),
+        ("9223372036854775807", json!(i64::MAX)),
+        ("9223372036854775808", json!(9_223_372_036_854_775_808.0)),
+        ("18446744073709551615", json!(18_446_744_073_709_551_615.0)),
+        ("1e300", json!(1e300)),
+    ] {
+        let document = object(&HeaderMap::new(), format!("[{text}]").as_bytes()).unwrap();
+        assert_eq!(document.value[0], read, "{text}");
+    }
+    let yaml = object(&typed("application/yaml"), b"a: 1.0\nb: 1.5\nc: '1.0'\n").unwrap();
+    assert_eq!(yaml.value, json!({"a": 1, "b": 1.5, "c": "1.0"}));
+    let Ok(Patch::Json(operations)) =
+        patch(&typed("application/json-patch+json"), br#"[{"op":"add","path":"/a","value":3.0}]"#, false)
+    else {
+        panic!("no patch")
+    };
+    assert_eq!(serde_json::to_value(operations).unwrap()[0]["value"], json!(3));
 }
 
 #[test]

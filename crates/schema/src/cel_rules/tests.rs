@@ -211,3 +211,46 @@ fn expensive_rules_end() {
     let errors = compiled(&json!([{"rule": squared}])).validate(&json!({"spec": {"memory": large}}), None);
     assert!(texts(&errors)[0].contains("too large"), "{:?}", texts(&errors));
 }
+
+#[test]
+fn sets_and_maps_have_no_order() {
+    let keyed = json!({"type": "object", "required": ["name"], "properties": {
+        "name": {"type": "string"}, "in": {"type": "integer", "default": 1}, "path": {"type": "string"}}});
+    let schema = |rule: &str| {
+        json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [{"rule": rule}], "properties": {
+            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+            "map": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "in"], "items": keyed},
+            "plain": {"type": "array", "items": {"type": "string"}},
+        }}}})
+    };
+    let one =
+        json!({"set": ["x", "y"], "plain": ["x", "y"], "map": [{"name": "a", "path": "1"}, {"name": "b", "in": 2}]});
+    let two =
+        json!({"set": ["y", "x"], "plain": ["y", "x"], "map": [{"name": "b", "in": 2}, {"name": "a", "path": "1"}]});
+    let other = json!({"set": ["y", "z"], "plain": ["x"], "map": [{"name": "b", "in": 2}, {"name": "a", "path": "2"}]});
+    for (rule, new, old, holds) in [
+        ("self.set == oldSelf.set", &two, &one, true),
+        ("self.map == oldSelf.map", &two, &one, true),
+        ("self.plain == oldSelf.plain", &two, &one, false),
+        ("self.set == oldSelf.set", &other, &one, false),
+        ("self.map == oldSelf.map", &other, &one, false),
+        ("self.set != oldSelf.set && self.map != oldSelf.map", &other, &one, true),
+        ("self.set == ['x', 'y'] && ['y', 'x'] == self.set && self.set != ['x']", &two, &one, true),
+        ("self.set + oldSelf.set == ['x', 'y', 'z'] && (self.set + ['a', 'a']).size() == 3", &other, &one, true),
+        ("(self.map + oldSelf.map).size() == 2 && (self.map + oldSelf.map)[1].path == '1'", &other, &one, true),
+        ("self.plain + oldSelf.plain == ['x', 'x', 'y']", &other, &one, true),
+        ("self.set[0] == 'y' && 'x' in self.set && size(self.set) == 2 && self.set.join('') == 'yx'", &two, &one, true),
+        (
+            "self.set.map(s, s + '!') == ['y!', 'x!'] && self.set.all(s, s in oldSelf.set) && type(self.set) == list",
+            &two,
+            &one,
+            true,
+        ),
+        ("self.map.exists_one(m, m.name == 'a' && m.path == '1') && self.set.isSorted() == false", &two, &one, true),
+    ] {
+        let compiled =
+            Structural::compile(&schema(rule)).unwrap_or_else(|errors| panic!("{rule}: {}", texts(&errors).join("; ")));
+        let errors = compiled.validate(&json!({"spec": new}), Some(&json!({"spec": old})));
+        assert_eq!(errors.is_empty(), holds, "{rule}: {:?}", texts(&errors));
+    }
+}

@@ -1,5 +1,7 @@
 //! `metadata`: what clients may say there, what only the server sets, and what never changes again.
 
+use std::collections::HashSet;
+
 use essaim_schema::FieldError;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -65,6 +67,16 @@ pub(super) fn check_form(object: &mut Value) -> Result<Vec<String>, ApiError> {
     }
     metadata.retain(|name, value| !is_empty_list_or_map(name, value));
     Ok(unknown)
+}
+
+/// Owners and finalizers that are named twice count once: Kubernetes takes such objects, and some controllers write them.
+pub(super) fn drop_duplicates(object: &mut Value) {
+    for field in ["ownerReferences", "finalizers"] {
+        if let Some(Value::Array(list)) = metadata_mut(object).get_mut(field) {
+            let mut seen = HashSet::new();
+            list.retain(|item| seen.insert(item.to_string()));
+        }
+    }
 }
 
 /// Empty ones count as absent, except that an empty `managedFields` means to forget all owners.

@@ -160,3 +160,18 @@ async fn a_deprecated_version_warns_and_names_its_successor() {
     bench.update(&bench.definitions(), last).await.unwrap();
     assert_eq!(warning("v1").as_deref(), Some("example.dev/v1 Thing is deprecated"));
 }
+
+#[tokio::test]
+async fn the_answer_to_a_write_shows_what_was_stored() {
+    let bench = Bench::new().await;
+    let definitions = bench.definitions();
+    let mut definition = Value::clone(&bench.get(&definitions, "widgets.example.dev").await.unwrap());
+    definition["spec"]["versions"][1]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["new"] =
+        json!({"type": "string", "default": "dflt"});
+    bench.update(&definitions, definition).await.unwrap();
+    bench.create(&bench.widgets(), widget("a", "x")).await.unwrap();
+    let newer = bench.scope("example.dev", "v2", "widgets", Some("ns"));
+    let patched = bench.merge(&newer, "a", json!({"spec": {"image": "y", "new": "n"}})).await.unwrap().object;
+    assert_eq!((&patched["apiVersion"], &patched["spec"]["new"]), (&json!("example.dev/v2"), &json!("dflt")));
+    assert_eq!(patched, bench.get(&newer, "a").await.unwrap());
+}

@@ -129,3 +129,27 @@ async fn secrets_hold_what_their_type_promises() {
         assert_eq!(outcome.map(drop).err(), (!accepted).then_some(422), "{kind} {data}");
     }
 }
+
+#[tokio::test]
+async fn rules_of_roles_say_what_and_where() {
+    let bench = Bench::new().await;
+    let roles = bench.scope("rbac.authorization.k8s.io", "v1", "roles", Some("ns"));
+    let cluster = bench.scope("rbac.authorization.k8s.io", "v1", "clusterroles", None);
+    let path = json!({"verbs": ["get"], "nonResourceURLs": ["/healthz"]});
+    for (at, (scope, rule, accepted)) in [
+        (&roles, json!({"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"]}), true),
+        (&roles, json!({"verbs": [], "apiGroups": [""], "resources": ["secrets"]}), false),
+        (&roles, json!({"verbs": ["get"], "resources": ["secrets"]}), false),
+        (&roles, json!({"verbs": ["get"], "apiGroups": [""]}), false),
+        (&roles, path.clone(), false),
+        (&cluster, path, true),
+        (&cluster, json!({"verbs": ["get"], "nonResourceURLs": ["/x"], "apiGroups": [""], "resources": ["x"]}), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let role = json!({"metadata": {"name": format!("r{at}")}, "rules": [rule]});
+        let outcome = bench.create(scope, role).await.map_err(|error| error.code);
+        assert_eq!(outcome.map(drop).err(), (!accepted).then_some(422), "{rule}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Deletions: at once, or marked and left to whoever put finalizers on the object.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use essaim_store::{Mutation, Precondition, Record};
 use futures::{StreamExt as _, stream};
@@ -122,7 +122,7 @@ impl Registry {
                 answer => Some(answer),
             }
         });
-        deletions.buffer_unordered(PARALLEL).filter_map(async |deleted| deleted).collect().await
+        deletions.buffer_unordered(PARALLEL).filter_map(ready).collect().await
     }
 }
 

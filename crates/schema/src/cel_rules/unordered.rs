@@ -38,14 +38,13 @@ impl Identity {
             Self::Item => scalar(item),
             Self::Fields(names) => {
                 let fields = item.as_indexer()?;
-                let mut out = String::new();
-                for name in names.iter() {
+                let each = names.iter().map(|name| {
                     // An absent key is one of its own.
                     let field = fields.get(&CelString::from(name.as_str())).ok();
                     let value = field.map_or_else(|| Some(String::new()), |value| scalar(value.as_ref()))?;
-                    out.push_str(&format!("{}:{value}", value.len()));
-                }
-                Some(out)
+                    Some(format!("{}:{value}", value.len()))
+                });
+                each.collect()
             }
         }
     }
@@ -71,7 +70,7 @@ fn scalar(value: &dyn Val) -> Option<String> {
     value.downcast_ref::<CelBool>().map(|value| format!("b{}", value.inner()))
 }
 
-impl<'v> Val for Unordered<'v> {
+impl Val for Unordered<'_> {
     fn get_type(&self) -> &Type {
         &LIST_TYPE
     }

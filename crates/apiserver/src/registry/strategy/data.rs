@@ -49,16 +49,12 @@ fn missing(secret: &Value) -> Vec<FieldError> {
     let value = |key: &str| secret.get("data").and_then(|data| data.get(key)).and_then(Value::as_str);
     let required = |key: &&str| FieldError::required(format!("data[{key}]"), "");
     match top(secret, "type") {
-        "kubernetes.io/tls" => {
-            ["tls.crt", "tls.key"].iter().filter(|key| value(key).is_none()).map(|key| required(&key)).collect()
+        "kubernetes.io/tls" => ["tls.crt", "tls.key"].iter().filter(|key| value(key).is_none()).map(required).collect(),
+        "kubernetes.io/ssh-auth" => {
+            ["ssh-privatekey"].iter().filter(|key| value(key).is_none_or(str::is_empty)).map(required).collect()
         }
-        "kubernetes.io/ssh-auth" => ["ssh-privatekey"]
-            .iter()
-            .filter(|key| value(key).is_none_or(str::is_empty))
-            .map(|key| required(&key))
-            .collect(),
-        "kubernetes.io/basic-auth" if value("username").or(value("password")).is_none() => {
-            ["username", "password"].iter().map(|key| required(&key)).collect()
+        "kubernetes.io/basic-auth" if value("username").is_none() && value("password").is_none() => {
+            ["username", "password"].iter().map(required).collect()
         }
         "kubernetes.io/dockercfg" => json_at(".dockercfg", value(".dockercfg")),
         "kubernetes.io/dockerconfigjson" => json_at(".dockerconfigjson", value(".dockerconfigjson")),

@@ -50,7 +50,7 @@ pub(super) fn boxed<'v, T: Known>(value: T) -> Box<dyn Val + 'v> {
 }
 
 /// The value inside.
-pub(super) fn known<'b, T: Known>(value: &'b dyn Val) -> Result<&'b T, ExecutionError> {
+pub(super) fn known<T: Known>(value: &dyn Val) -> Result<&T, ExecutionError> {
     value.downcast_ref::<Opaque<T>>().map(|value| &value.0).ok_or_else(|| ExecutionError::UnexpectedType {
         got: value.get_type().name().to_owned(),
         want: T::cel_type().name().to_owned(),

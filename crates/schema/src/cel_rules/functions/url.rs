@@ -66,10 +66,7 @@ impl Url {
         }
         let (rest, query) = given.split_once('?').unwrap_or((given, ""));
         let well_escaped = rest.match_indices('%').all(|(at, _)| hex(rest.as_bytes(), at).is_some());
-        let (scheme, rest) = match rest.starts_with('/') {
-            true => ("", rest),
-            false => rest.split_once(':')?,
-        };
+        let (scheme, rest) = if rest.starts_with('/') { ("", rest) } else { rest.split_once(':')? };
         let is_scheme = scheme.is_empty() && rest.starts_with('/')
             || scheme.starts_with(|c: char| c.is_ascii_alphabetic())
                 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));

@@ -12,6 +12,7 @@
 mod auth;
 mod catalogue;
 mod error;
+mod heavy;
 mod registry;
 mod server;
 mod wire;

@@ -40,6 +40,7 @@ mod strategic;
 mod strategy;
 mod tasks;
 mod tokens;
+mod turns;
 mod update;
 mod versions;
 mod watch;
@@ -87,6 +88,7 @@ pub(crate) struct Registry {
     admission: Vec<Arc<dyn Admission>>,
     codec: codec::Codec,
     cached_lists: cached_list::CachedLists,
+    turns: turns::Turns,
     definitions: tokio::sync::Mutex<crate::catalogue::Definitions>,
 }
 
@@ -100,6 +102,7 @@ impl Registry {
             admission,
             codec: codec::Codec::default(),
             cached_lists: cached_list::CachedLists::default(),
+            turns: turns::Turns::default(),
             definitions: tokio::sync::Mutex::default(),
         }
     }

@@ -14,6 +14,7 @@ mod resources;
 mod service;
 mod start;
 pub mod tls;
+mod unread;
 
 use std::sync::Arc;
 

@@ -98,7 +98,7 @@ impl Registry {
         options.guard.check(&object)?;
         let mut errors = metadata::validate(&object, strategy::name_rule(resource));
         errors.extend(strategy::validate(&object, None, resource));
-        errors.extend(resource.schema.validate(&object, None));
+        errors.extend(strategy::validate_schema(resource, &object, None));
         scope.refuse(meta(&object, "name"), &errors)?;
         if !owned {
             object = managers::record(resource, Part::Main, options, None, &object, &metadata::seconds(now))?;

@@ -23,8 +23,10 @@ use tokio_util::sync::CancellationToken;
 use super::{ApiServer, Tls, service::ListenerStop};
 use crate::auth::PeerCertificate;
 
-/// A client that does not finish its handshake or its headers, or asks nothing at all, in this time is cut off.
+/// A client that does not finish its handshake, or asks nothing at all, in this time is cut off.
 const SLOW_CLIENT: Duration = Duration::from_secs(10);
+/// How long a connection may stay open between two requests, as in Kubernetes; also how long the head of one may take.
+const IDLE: Duration = Duration::from_secs(90);
 /// How long requests under way may take when the listener stops.
 const DRAIN: Duration = Duration::from_secs(10);
 /// The most connections; further ones wait in the kernel's queue.
@@ -143,7 +145,7 @@ async fn silence(asked: &CancellationToken) {
 
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(SLOW_CLIENT).max_buf_size(HEADER_BYTES as usize);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADER_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())

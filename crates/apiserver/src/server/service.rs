@@ -27,6 +27,7 @@ use super::{
     attributes::method_not_allowed,
     limits::{Class, Gate, Place},
     resources::ResourceRequest,
+    unread::Unread,
 };
 use crate::{
     ApiError, UserInfo,
@@ -122,6 +123,7 @@ impl Service {
 
     async fn answer(&self, request: Request) -> Result<Response, ApiError> {
         let (parts, body) = request.into_parts();
+        let body = Unread::guard(body);
         let query = Query::parse(&parts.uri)?;
         let target = path::parse(parts.uri.path())?;
         if let Target::NonResource(path) = &target

@@ -81,7 +81,7 @@ impl Registry {
         if object == live || options.dry_run {
             return Ok(Deleted::Pending(object.into()));
         }
-        let bytes = codec::encode(&object, resource);
+        let bytes = codec::encode(&object, resource)?;
         let revision = self.commit_one(precondition, Mutation::Put(record.key.clone(), bytes.clone())).await?;
         Ok(Deleted::Pending(Codec::written(&bytes, object, revision, resource)))
     }

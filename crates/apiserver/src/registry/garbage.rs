@@ -175,7 +175,7 @@ impl Registry {
             let mutation = if is_finished(&object) {
                 Mutation::Delete(key.clone())
             } else {
-                Mutation::Put(key.clone(), codec::encode_stored(object))
+                Mutation::Put(key.clone(), codec::encode_stored(&object)?)
             };
             match self.commit_one(vec![Precondition::ModifiedAt(key.clone(), record.modified)], mutation).await {
                 Ok(_) => return Ok(()),

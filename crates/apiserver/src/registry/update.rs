@@ -130,7 +130,7 @@ impl Registry {
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
             return Ok(Written { object: self.codec.present(record, resource)?, created: false, warnings });
         }
-        let bytes = codec::encode(&object, resource);
+        let bytes = codec::encode(&object, resource)?;
         limits::check_size(bytes.len())?;
         if options.dry_run {
             return Ok(Written { object: object.into(), created: false, warnings });

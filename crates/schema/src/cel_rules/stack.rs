@@ -4,8 +4,8 @@
 //! overflow ends the process. So the parser, and rules that go deeper than usual, run on a short-lived thread of their own.
 //! Memory is only taken as far as it is used.
 
-/// Rules that go no deeper than this many operations (a loop counts as several) need a quarter of a server's thread at most.
-pub(super) const ORDINARY_DEPTH: usize = 24;
+/// Rules that go no deeper than this many operations (a loop counts as several) need half of a server's thread at most, also in a debug build.
+pub(super) const ORDINARY_DEPTH: usize = 10;
 const STACK: usize = 64 << 20;
 
 /// Runs `work` on its own stack; the error says that there was no thread, or that `work` panicked.

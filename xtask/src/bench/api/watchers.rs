@@ -114,7 +114,11 @@ async fn write(door: &Arc<Door>, rate: u32, period: Duration) -> Result<(u32, Du
             let mut ticks = tokio::time::interval(Duration::from_secs(1) / each);
             while start.elapsed() < period {
                 ticks.tick().await;
-                let (method, path) = if made == 0 { ("POST", door.collection.clone()) } else { ("PATCH", format!("{}/{name}", door.collection)) };
+                let (method, path) = if made == 0 {
+                    ("POST", door.collection.clone())
+                } else {
+                    ("PATCH", format!("{}/{name}", door.collection))
+                };
                 stream = Some(door.exchange(stream, method, &path, &body(&name, made)).await?);
                 made += 1;
             }
@@ -230,7 +234,9 @@ fn connector(authority: &Path) -> Result<TlsConnector, Error> {
     let pem = fs::read(authority).map_err(Error::file("read", authority))?;
     let claim = |why: String| Error::Claim(format!("{} is no certificate authority: {why}", authority.display()));
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(&pem).map_err(|error| claim(error.to_string()))?).map_err(|error| claim(error.to_string()))?;
+    roots
+        .add(CertificateDer::from_pem_slice(&pem).map_err(|error| claim(error.to_string()))?)
+        .map_err(|error| claim(error.to_string()))?;
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     Ok(Arc::new(config).into())
 }

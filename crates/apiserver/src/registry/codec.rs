@@ -67,7 +67,7 @@ impl Serialize for Text<'_> {
         for name in FRONT {
             match fields.get(name) {
                 Some(Value::Object(metadata)) if name == "metadata" => {
-                    map.serialize_entry(name, &Metadata(metadata))?
+                    map.serialize_entry(name, &Metadata(metadata))?;
                 }
                 Some(value) => map.serialize_entry(name, value)?,
                 None => {}

@@ -80,6 +80,6 @@ async fn who_sends_a_large_body_in_vain_learns_why() {
     };
     let serving = fixture.server.serve(listener, tls, shutdown.clone());
     let (served, ()) =
-        tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(serving, asking) }).await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), async { tokio::join!(serving, asking) }).await.unwrap();
     served.unwrap();
 }

@@ -5,11 +5,12 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::response::IntoResponse;
 use essaim_apiserver::{ApiServer, Options, RawHandler, StaticToken, Tls, UserInfo, tls, tls::Endpoint};
 use essaim_controllers::Journal;
-use essaim_store::Embedded;
+use essaim_store::{Embedded, Sealed};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::sealing;
 use crate::{
     configuration::{Configuration, Token},
     error::Error,
@@ -31,12 +32,15 @@ pub(crate) struct Api {
 pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) -> Result<Api, Error> {
     let path = configuration.data_dir.join(STORE_FILE);
     let opened = Embedded::open(&path, essaim_store::Options::default());
-    let store = opened.map_err(|source| Error::Store { path, source })?;
+    let store = opened.map_err(|source| Error::Store { path: path.clone(), source })?;
+    let (key, older) = sealing::keys(&configuration.data_dir)?;
+    let sealed = Sealed::open(store.clone(), key, older, vec![sealing::PREFIX.to_owned()]).await;
+    let sealed = Arc::new(sealed.map_err(|source| Error::Store { path, source })?);
     let mut options = Options::new(Arc::new(crate::now));
     options.tokens = tokens(&configuration.tokens)?;
     options.bootstrap_manifests = manifests()?;
     options.raw_handlers = vec![reconciles(journal)];
-    let server = ApiServer::start(store.clone(), options).await.map_err(|error| Error::ApiServer(error.into()))?;
+    let server = ApiServer::start(sealed, options).await.map_err(|error| Error::ApiServer(error.into()))?;
     let tls = tls::ensure(&configuration.data_dir, &endpoint(configuration.listen), crate::now());
     Ok(Api { server: Arc::new(server), tls: tls.map_err(|error| Error::ApiServer(error.into()))?, store })
 }

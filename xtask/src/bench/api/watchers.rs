@@ -53,7 +53,7 @@ pub(super) fn run(
     platform: &Platform,
     login: &str,
     collection: &str,
-    watchers: usize,
+    watchers: u32,
     rate: u32,
     period: Duration,
 ) -> Result<Seen, Error> {
@@ -73,7 +73,7 @@ pub(super) fn run(
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn measure(door: Arc<Door>, pid: u32, watchers: usize, rate: u32, period: Duration) -> Result<Seen, Failure> {
+async fn measure(door: Arc<Door>, pid: u32, watchers: u32, rate: u32, period: Duration) -> Result<Seen, Failure> {
     let (stop, stopped) = watch::channel(false);
     let revision = door.newest().await?;
     let path = format!("{}?watch=true&resourceVersion={revision}", door.collection);
@@ -94,7 +94,7 @@ async fn measure(door: Arc<Door>, pid: u32, watchers: usize, rate: u32, period: 
     }
     Ok(Seen {
         changes_per_second: f64::from(changes) / took.as_secs_f64(),
-        share: f64::from(events) / (f64::from(changes) * watchers as f64),
+        share: f64::from(events) / (f64::from(changes) * f64::from(watchers)),
         microseconds_per_event: ticks / TICKS_A_SECOND * 1e6 / f64::from(events.max(1)),
     })
 }

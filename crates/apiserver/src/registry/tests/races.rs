@@ -131,15 +131,13 @@ async fn patches_that_name_no_revision_all_succeed() {
         let bench = bench.clone();
         patching.spawn(async move {
             let labels = json!({"metadata": {"labels": {format!("l{number}"): "x"}}});
-            match number % 2 {
-                0 => bench.merge(&bench.widgets(), "a", labels).await.map(drop),
-                _ => {
-                    let mut body = widget("a", "x");
-                    body["metadata"]["labels"] = labels["metadata"]["labels"].clone();
-                    let (patch, options) = (Patch::Apply(document(body)), by(&format!("manager-{number}")));
-                    bench.registry.patch(&bench.widgets(), "a", Part::Main, patch, &options).await.map(drop)
-                }
+            if number % 2 == 0 {
+                return bench.merge(&bench.widgets(), "a", labels).await.map(drop);
             }
+            let mut body = widget("a", "x");
+            body["metadata"]["labels"] = labels["metadata"]["labels"].clone();
+            let (patch, options) = (Patch::Apply(document(body)), by(&format!("manager-{number}")));
+            bench.registry.patch(&bench.widgets(), "a", Part::Main, patch, &options).await.map(drop)
         });
     }
     while let Some(patched) = patching.join_next().await {

@@ -37,6 +37,7 @@ pub use error::{FieldError, Reason, Violation};
 pub use field_path::FieldPath;
 pub use human::human_duration;
 pub use json_path::JsonPath;
+pub use node::whole;
 pub use quantity::{ParseQuantityError, Quantity};
 pub use structural::Structural;
 

@@ -55,8 +55,17 @@ impl Type {
     }
 }
 
+/// What is whole but larger than any integer counts as a number only, as in Kubernetes: no client could read it.
 fn is_whole(value: &Value) -> bool {
-    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+    value.is_i64() || value.as_f64().is_some_and(|number| whole(number).is_some())
+}
+
+/// The integer that a number is, however it is written.
+pub fn whole(number: f64) -> Option<i64> {
+    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+    let fits = number.fract() == 0.0 && (-TOO_LARGE..TOO_LARGE).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
+    fits.then_some(number as i64)
 }
 
 /// The JSON type of a value, in the words of a schema.

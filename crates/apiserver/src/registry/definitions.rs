@@ -33,7 +33,7 @@ const ATTEMPTS: usize = 10;
 
 impl Registry {
     /// Reads all definitions and swaps the table.
-    async fn refresh_definitions(&self) -> Result<Vec<Custom>, ApiError> {
+    pub(super) async fn refresh_definitions(&self) -> Result<Vec<Custom>, ApiError> {
         // The lock spans the list, so that an older picture never comes after a newer one.
         let mut definitions = self.definitions.lock().await;
         let request = essaim_store::ListRequest { prefix: PREFIX.into(), start: None, limit: 0, at: None };

@@ -33,9 +33,10 @@ impl Registry {
     /// Deletes an object, or marks it as being deleted. Doing it again changes nothing.
     pub(crate) async fn delete(&self, scope: &Scope, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
+        let mut scope = scope.clone();
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
-            match self.delete_once(scope, name, &record, options).await {
+            match self.delete_once(&scope, name, &record, options).await {
                 Ok(deleted) => {
                     if is_definition(&scope.resource) && !options.dry_run {
                         self.settle_definitions().await?;
@@ -43,7 +44,8 @@ impl Registry {
                     return Ok(deleted);
                 }
                 Err(Failure::Refused(error)) => return Err(error),
-                Err(Failure::Lost(_)) => {}
+                Err(Failure::Lost(lost)) if lost == key => {}
+                Err(Failure::Lost(lost)) => scope = self.renewed(scope, &lost).await?,
             }
         }
         Err(scope.conflict(name))
@@ -71,18 +73,20 @@ impl Registry {
         metadata::mark_deleted(&mut object, now);
         strategy::mark_deleted(&mut object, resource, &metadata::seconds(now));
 
-        let precondition = vec![Precondition::ModifiedAt(record.key.clone(), record.modified)];
+        let mut preconditions = vec![Precondition::ModifiedAt(record.key.clone(), record.modified)];
         if is_finished(&object) {
             if !options.dry_run {
-                self.commit_one(precondition, Mutation::Delete(record.key.clone())).await?;
+                self.commit_one(preconditions, Mutation::Delete(record.key.clone())).await?;
             }
             return Ok(Deleted::Gone(success(&live, resource)));
         }
         if object == live || options.dry_run {
             return Ok(Deleted::Pending(object.into()));
         }
+        // What is younger than its definition counts as written under it.
+        preconditions.extend(scope.definition_precondition());
         let bytes = codec::encode(&object, resource)?;
-        let revision = self.commit_one(precondition, Mutation::Put(record.key.clone(), bytes.clone())).await?;
+        let revision = self.commit_one(preconditions, Mutation::Put(record.key.clone(), bytes.clone())).await?;
         Ok(Deleted::Pending(Codec::written(&bytes, object, revision, resource)))
     }
 

@@ -1,22 +1,32 @@
 //! Owners and their dependents: what goes with whom.
 //!
-//! A graph of all owner references is kept from a watch. An object whose owners are all gone is deleted; one that keeps an
-//! owner only loses the references to those that are gone. Before anything is taken for gone it is looked up, by uid.
-//! Foreground deletion waits for dependents that block it; orphaning sets them free first.
+//! A graph of all owner references is kept from a watch; it says where to look. What is to be done is decided on the
+//! object as it stands, and done only if it still stands so: whoever changes it meanwhile causes news, and so another look.
+//! An object whose owners are all gone is deleted; one that keeps an owner only loses the references to those that are
+//! gone. Foreground deletion waits for dependents that block it; orphaning sets them free first.
 
 mod graph;
+mod queue;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use essaim_store::{Key, Mutation, Precondition};
+use essaim_store::{Key, Mutation, Precondition, Record};
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, FuturesUnordered},
+};
 use serde_json::Value;
 
-use self::graph::Graph;
+pub(super) use self::graph::Graph;
+use self::{graph::Node, queue::Queue};
 use super::{
     DeleteOptions, Registry, Scope, codec,
     commit::Failure,
-    object::{FOREGROUND, ORPHAN, OwnerReference, finalizers, meta, remove_owner, set_finalizers},
-    tasks::{News, RETRY},
+    object::{FOREGROUND, ORPHAN, OwnerReference, finalizers, meta, remove_owner, set_finalizers, unblock_owners},
+    tasks::RETRY,
     update::is_finished,
 };
 use crate::{ApiError, catalogue::Table};
@@ -24,131 +34,166 @@ use crate::{ApiError, catalogue::Table};
 /// What became of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
+    /// It is there, or nothing can be said: its kind is not served here, or a namespaced one would own a cluster-scoped one.
     Stands,
+    /// It goes after its dependents.
+    Waits,
+    /// Nothing of that kind, name and uid is where the dependent could be owned from.
     Gone,
-    /// Its kind is not served here, or the reference crosses namespaces: nothing can be said.
-    Unknown,
 }
 
 /// How often a small change looks again when somebody else was faster.
 const ATTEMPTS: usize = 5;
+/// Objects looked at at once: each may wait for a write to be on disk.
+const PARALLEL: usize = 16;
 
 impl Registry {
     /// Follows owner references. Ends with the store.
     pub(super) async fn collect_garbage(self: Arc<Self>) {
         let mut follower = self.follow("/registry/");
         let mut table = self.catalogue.changes();
-        let mut graph = Graph::default();
+        let graph = Mutex::new(Graph::default());
+        let mut queue = Queue::default();
+        let mut under_way = FuturesUnordered::new();
         let mut failed: HashSet<String> = HashSet::new();
         // An interval, not a sleep begun anew with each piece of news: a busy store would never let that end.
         let mut retry = tokio::time::interval(RETRY);
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let mut queue: Vec<String> = Vec::new();
+            while under_way.len() < PARALLEL
+                && let Some(uid) = queue.take()
+            {
+                let look = self.tend(&graph, uid.clone());
+                under_way.push(async move { (uid, look.await) });
+            }
             tokio::select! {
                 news = follower.next() => match news {
                     None => return,
-                    Some(News::All(records)) => {
-                        graph = Graph::default();
-                        for record in &records {
-                            graph.put(&record.key, &record.value);
-                        }
-                        queue.extend(graph.all());
-                    }
-                    Some(News::Changes(changes)) => queue.extend(changes.iter().flat_map(|change| graph.apply(change))),
+                    Some(news) => queue.extend(lock(&graph).learn(&news)),
                 },
+                Some((uid, outcome)) = under_way.next(), if !under_way.is_empty() => {
+                    queue.done(&uid);
+                    if let Err(error) = outcome {
+                        tracing::warn!(%uid, %error, "cannot collect an object, trying again");
+                        failed.insert(uid);
+                    }
+                }
                 // An owner's kind may be known from now on.
-                Ok(()) = table.changed() => queue.extend(graph.all()),
+                Ok(()) = table.changed() => queue.extend(lock(&graph).all()),
                 _ = retry.tick(), if !failed.is_empty() => queue.extend(failed.drain()),
             }
-            queue.dedup();
-            for uid in queue {
-                if let Err(error) = self.tend(&graph, &uid).await {
-                    tracing::warn!(%uid, %error, "cannot collect an object, trying again");
-                    failed.insert(uid);
-                }
-            }
         }
     }
 
-    /// Does what the graph says about one object. Doing it again does nothing.
-    async fn tend(&self, graph: &Graph, uid: &str) -> Result<(), ApiError> {
-        let Some(node) = graph.node(uid) else { return Ok(()) };
+    /// Does what has to be done about one object. Doing it again does nothing.
+    pub(super) async fn tend(&self, graph: &Mutex<Graph>, uid: String) -> Result<(), ApiError> {
+        let Some(known) = lock(graph).node(&uid).cloned() else { return Ok(()) };
+        let Some(record) = self.fetch(&known.key).await? else { return Ok(()) };
+        let node = Node::read(&record.key, &record.value).filter(|node| node.uid == uid);
+        let Some(node) = node else { return Ok(()) };
+        // The graph knows all dependents of before the deletion only once it knows of the deletion.
         if node.orphans() {
-            for dependent in graph.dependents(uid) {
-                self.amend(&dependent.key, |object| remove_owner(object, uid)).await?;
-            }
-            return self.remove_finalizer(&node.key, uid, ORPHAN).await;
+            return if known.orphans() { self.set_free(graph, &node).await } else { Ok(()) };
         }
         if node.waits() {
-            return self.delete_dependents(graph, uid, &node.key).await;
+            let goes = known.waits() && !lock(graph).is_blocked(&uid);
+            return if goes { self.remove_finalizer(&node.key, &uid, FOREGROUND).await } else { Ok(()) };
         }
-        if node.owners.is_empty() || node.deleting {
+        if node.deleting || node.owners.is_empty() {
             return Ok(());
         }
-        let mut gone = Vec::new();
-        let mut keeps = false;
+        let (mut going, mut stands, mut waits) = (Vec::new(), false, false);
         for owner in &node.owners {
             match self.owner(graph, &node.key, owner).await? {
-                Owner::Gone => gone.push(owner.uid.clone()),
-                Owner::Stands | Owner::Unknown => keeps = true,
+                Owner::Stands => stands = true,
+                Owner::Waits => {
+                    waits = true;
+                    going.push(owner.uid.as_str());
+                }
+                Owner::Gone => going.push(owner.uid.as_str()),
             }
         }
-        if !keeps {
-            return self.delete_by_key(&node.key, uid, "Background").await;
+        if !stands {
+            return self.delete_dependent(graph, &node, &record, waits).await;
         }
-        if gone.is_empty() {
-            return Ok(());
-        }
-        self.amend(&node.key, |object| gone.iter().for_each(|uid| remove_owner(object, uid))).await
+        let revision = record.modified.to_string();
+        let drop_owners = |object: &mut Value| {
+            if meta(object, "resourceVersion") == revision {
+                going.iter().for_each(|uid| remove_owner(object, uid));
+            }
+        };
+        if going.is_empty() { Ok(()) } else { self.amend(&node.key, drop_owners).await }
     }
 
-    /// Foreground: the dependents first, then, when none blocks any more, the owner.
-    async fn delete_dependents(&self, graph: &Graph, uid: &str, key: &Key) -> Result<(), ApiError> {
-        let mut blocked = false;
-        for dependent in graph.dependents(uid) {
-            blocked |= dependent.owners.iter().any(|owner| owner.uid == uid && owner.blocks_deletion);
-            let kept = dependent
-                .owners
-                .iter()
-                .any(|owner| owner.uid != uid && graph.node(&owner.uid).is_some_and(|one| !one.deleting));
-            if kept {
-                self.amend(&dependent.key, |object| remove_owner(object, uid)).await?;
-            } else if !dependent.deleting {
-                self.delete_by_key(&dependent.key, &dependent.uid, "Foreground").await?;
+    /// Takes the owner out of its dependents, then lets it go.
+    async fn set_free(&self, graph: &Mutex<Graph>, owner: &Node) -> Result<(), ApiError> {
+        let dependents: Vec<Key> = lock(graph).dependents(&owner.uid).map(|node| node.key.clone()).collect();
+        let changes = stream::iter(dependents)
+            .map(|key| async move { self.amend(&key, |object| remove_owner(object, &owner.uid)).await });
+        changes.buffer_unordered(PARALLEL).try_for_each(async |()| Ok(())).await?;
+        self.remove_finalizer(&owner.key, &owner.uid, ORPHAN).await
+    }
+
+    /// Deletes an object that has no owner any more, if it stands as it was looked at.
+    ///
+    /// Its own finalizers say what becomes of its dependents; without any, an owner that waits makes it wait for them.
+    async fn delete_dependent(
+        &self,
+        graph: &Mutex<Graph>,
+        node: &Node,
+        record: &Record,
+        owner_waits: bool,
+    ) -> Result<(), ApiError> {
+        let Some((scope, name)) = locate(&self.catalogue.table(), &node.key) else { return Ok(()) };
+        let (has_dependents, in_a_ring) = {
+            let graph = lock(graph);
+            let mut dependents = graph.dependents(&node.uid).peekable();
+            (dependents.peek().is_some(), dependents.any(Node::waits))
+        };
+        if owner_waits && in_a_ring {
+            // Both would wait for each other for ever. The change is news, and brings another look.
+            let blocks = node.owners.iter().any(|owner| owner.blocks_deletion);
+            if blocks {
+                return self.amend(&node.key, unblock_owners).await;
             }
         }
-        if blocked { Ok(()) } else { self.remove_finalizer(key, uid, FOREGROUND).await }
-    }
-
-    /// Whether an owner is there; what the graph does not know is looked up.
-    async fn owner(&self, graph: &Graph, dependent: &Key, owner: &OwnerReference) -> Result<Owner, ApiError> {
-        if graph.node(&owner.uid).is_some() {
-            return Ok(Owner::Stands);
-        }
-        let table = self.catalogue.table();
-        let Some(resource) = table.find_kind(&owner.api_version, &owner.kind) else { return Ok(Owner::Unknown) };
-        let Some((scope, _)) = locate(&table, dependent) else { return Ok(Owner::Unknown) };
-        if resource.namespaced && scope.namespace.is_none() {
-            return Ok(Owner::Unknown);
-        }
-        let key = codec::key(resource, scope.namespace.as_deref(), &owner.name);
-        let found = self.fetch(&key).await?.map(|record| codec::decode_stored(&record)).transpose()?;
-        Ok(if found.is_some_and(|found| meta(&found, "uid") == owner.uid) { Owner::Stands } else { Owner::Gone })
-    }
-
-    async fn delete_by_key(&self, key: &Key, uid: &str, policy: &str) -> Result<(), ApiError> {
-        let Some((scope, name)) = locate(&self.catalogue.table(), key) else { return Ok(()) };
+        let policy = if node.has_finalizer(ORPHAN) {
+            "Orphan"
+        } else if node.has_finalizer(FOREGROUND) || owner_waits && has_dependents {
+            "Foreground"
+        } else {
+            "Background"
+        };
         let options = DeleteOptions {
             propagation_policy: Some(policy.to_owned()),
-            uid: Some(uid.to_owned()),
+            uid: Some(node.uid.clone()),
+            resource_version: Some(record.modified.to_string()),
             ..DeleteOptions::default()
         };
         match self.delete(&scope, &name, &options).await {
-            // Gone already, or another one of that name.
+            // Gone already, or changed since it was looked at.
             Err(error) if matches!(error.code, 404 | 409) => Ok(()),
             answer => answer.map(drop),
         }
+    }
+
+    /// What became of an owner. It is looked for where the reference says, not by its uid alone.
+    async fn owner(&self, graph: &Mutex<Graph>, dependent: &Key, owner: &OwnerReference) -> Result<Owner, ApiError> {
+        let key = {
+            let table = self.catalogue.table();
+            let Some(resource) = table.find_kind(&owner.api_version, &owner.kind) else { return Ok(Owner::Stands) };
+            let Some((scope, _)) = locate(&table, dependent) else { return Ok(Owner::Stands) };
+            if resource.namespaced && scope.namespace.is_none() {
+                return Ok(Owner::Stands);
+            }
+            codec::key(resource, scope.namespace.as_deref(), &owner.name)
+        };
+        let of = |node: &Node| if node.waits() { Owner::Waits } else { Owner::Stands };
+        if let Some(known) = lock(graph).node(&owner.uid).filter(|node| node.key == key) {
+            return Ok(of(known));
+        }
+        let found = self.fetch(&key).await?.and_then(|record| Node::read(&key, &record.value));
+        Ok(found.filter(|found| found.uid == owner.uid).map_or(Owner::Gone, |found| of(&found)))
     }
 
     async fn remove_finalizer(&self, key: &Key, uid: &str, finalizer: &str) -> Result<(), ApiError> {
@@ -162,24 +207,41 @@ impl Registry {
         .await
     }
 
-    /// Changes an object as it is stored; removes it if nothing holds it any more.
+    /// Changes an object; removes it if nothing holds it any more.
+    ///
+    /// It is written as any other write of it would be, completed by the present schema: what is younger than its
+    /// definition counts as such. An object that is not served keeps the fields that it has.
     pub(super) async fn amend(&self, key: &Key, change: impl Fn(&mut Value) + Send + Sync) -> Result<(), ApiError> {
+        let mut scope = locate(&self.catalogue.table(), key).map(|(scope, _)| scope);
         for _ in 0..ATTEMPTS {
             let Some(record) = self.fetch(key).await? else { return Ok(()) };
-            let standing = codec::decode_stored(&record)?;
+            let standing = match &scope {
+                Some(scope) => self.codec.value(&record, &scope.resource)?,
+                None => codec::decode_stored(&record)?,
+            };
             let mut object = standing.clone();
             change(&mut object);
             if object == standing {
                 return Ok(());
             }
+            let mut preconditions = vec![Precondition::ModifiedAt(key.clone(), record.modified)];
             let mutation = if is_finished(&object) {
                 Mutation::Delete(key.clone())
             } else {
-                Mutation::Put(key.clone(), codec::encode_stored(&object)?)
+                preconditions.extend(scope.as_ref().and_then(Scope::definition_precondition));
+                let bytes = match &scope {
+                    Some(scope) => codec::encode(&object, &scope.resource)?,
+                    None => codec::encode_stored(&object)?,
+                };
+                Mutation::Put(key.clone(), bytes)
             };
-            match self.commit_one(vec![Precondition::ModifiedAt(key.clone(), record.modified)], mutation).await {
+            match self.commit_one(preconditions, mutation).await {
                 Ok(_) => return Ok(()),
-                Err(Failure::Lost(_)) => {}
+                Err(Failure::Lost(lost)) if lost == *key => {}
+                Err(Failure::Lost(_)) => {
+                    self.refresh_definitions().await?;
+                    scope = locate(&self.catalogue.table(), key).map(|(scope, _)| scope);
+                }
                 Err(Failure::Refused(error)) => return Err(error),
             }
         }
@@ -187,10 +249,17 @@ impl Registry {
     }
 }
 
-/// The resource and name of a stored object; nothing if its resource is not served.
+fn lock(graph: &Mutex<Graph>) -> MutexGuard<'_, Graph> {
+    graph.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The resource and name of a stored object, in the stored version if that is served; nothing if none is.
 fn locate(table: &Table, key: &Key) -> Option<(Scope, String)> {
-    let (resource, rest) =
-        table.storages().find_map(|one| Some((one, key.as_str().strip_prefix(&one.storage_prefix)?)))?;
+    let stores = |one: &&Arc<crate::catalogue::Resource>| key.as_str().starts_with(&one.storage_prefix);
+    let mut served = table.resources.iter().filter(stores).peekable();
+    let first = *served.peek()?;
+    let resource = served.find(|one| one.storage_schema.is_none()).unwrap_or(first);
+    let rest = key.as_str().strip_prefix(&resource.storage_prefix)?;
     let (namespace, name) = match rest.split_once('/') {
         Some((namespace, name)) => (Some(namespace.to_owned()), name),
         None => (None, rest),

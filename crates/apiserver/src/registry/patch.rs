@@ -151,7 +151,7 @@ fn proposal(
     options: &WriteOptions,
 ) -> Result<Proposal, ApiError> {
     if part == Part::Scale {
-        let patched = patched(patch, &scale::of(live, &scope.resource)?)?;
+        let patched = patched(patch, &scale::to_change(live, &scope.resource)?)?;
         let object = scale::into_object(live, &patched, &scope.resource)?;
         return Ok(Proposal { object, warnings: Vec::new(), owned: false });
     }

@@ -13,16 +13,22 @@ const API_VERSION: &str = "autoscaling/v1";
 /// The scale of an object.
 pub(super) fn of(object: &Value, resource: &Resource) -> Result<Value, ApiError> {
     let paths = resource.scale.as_ref().ok_or_else(ApiError::no_such_path)?;
-    let number = |path: &essaim_schema::FieldPath| path.get(object).and_then(Value::as_i64);
-    let replicas = number(&paths.spec_replicas).ok_or_else(|| {
+    if number(object, &paths.spec_replicas).is_none() {
         let path = paths.spec_replicas.names().join(".");
-        ApiError::new(500, "InternalError", format!("the spec replicas field \".{path}\" does not exist"))
-    })?;
+        return Err(ApiError::new(500, "InternalError", format!("the spec replicas field \".{path}\" does not exist")));
+    }
+    to_change(object, resource)
+}
+
+/// The scale of an object as a patch finds it: replicas that are not set are none, so that they can be.
+pub(super) fn to_change(object: &Value, resource: &Resource) -> Result<Value, ApiError> {
+    let paths = resource.scale.as_ref().ok_or_else(ApiError::no_such_path)?;
+    let number = |path| number(object, path).unwrap_or(0);
     let mut scale = json!({
         "kind": "Scale", "apiVersion": API_VERSION,
         "metadata": {"name": meta(object, "name")},
-        "spec": {"replicas": replicas},
-        "status": {"replicas": number(&paths.status_replicas).unwrap_or(0)},
+        "spec": {"replicas": number(&paths.spec_replicas)},
+        "status": {"replicas": number(&paths.status_replicas)},
     });
     for field in ["namespace", "uid", "resourceVersion", "creationTimestamp"] {
         let value = meta(object, field);
@@ -35,6 +41,11 @@ pub(super) fn of(object: &Value, resource: &Resource) -> Result<Value, ApiError>
         scale["status"]["selector"] = selector.into();
     }
     Ok(scale)
+}
+
+/// The whole number at a path; objects stored long ago may have it as a float.
+fn number(object: &Value, path: &essaim_schema::FieldPath) -> Option<i64> {
+    path.get(object).and_then(|value| value.as_i64().or_else(|| essaim_schema::whole(value.as_f64()?)))
 }
 
 impl Written {

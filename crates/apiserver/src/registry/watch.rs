@@ -63,6 +63,9 @@ impl Registry {
     /// A stream of events. An error after this point is an event of the stream, its last one.
     pub(crate) async fn watch(&self, scope: &Scope, options: WatchOptions) -> Result<WatchStream, ApiError> {
         let start = Start::of(&options)?;
+        // The resource was looked up before; whether it changed since then is the first thing to find out.
+        let mut table = self.catalogue.changes();
+        table.mark_changed();
         let selection = Selection::new(options.selectors.clone(), &scope.resource)?;
         let (initial, after) = match start {
             Start::State { not_older_than, bookmark } => {
@@ -87,7 +90,7 @@ impl Registry {
             scope: scope.clone(),
             selection,
             changes,
-            table: self.catalogue.changes(),
+            table,
             initial,
             seen: after,
             bookmarks: options.bookmarks,

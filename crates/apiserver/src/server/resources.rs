@@ -230,7 +230,8 @@ impl<'a> ResourceRequest<'a> {
         self.needs("delete")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options = decode::delete_options(&self.parts.headers, &bytes, self.query)?;
+        let options =
+            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
         match Box::pin(self.service.registry.delete(&self.scope, name, &options)).await? {
             Deleted::Gone(status) => output::write(StatusCode::OK, &status, &style),
             Deleted::Pending(object) => {
@@ -243,7 +244,8 @@ impl<'a> ResourceRequest<'a> {
         self.needs("deletecollection")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options = decode::delete_options(&self.parts.headers, &bytes, self.query)?;
+        let options =
+            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
         let list = self.list_options()?;
         let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
         output::list(&self.scope.resource, deleted, &style, self.service.now())

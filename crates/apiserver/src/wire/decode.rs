@@ -3,6 +3,7 @@
 //! A missing Content-Type means JSON, since the Python client sends none. Everything that is not understood is answered
 //! with 415 and the list of what is.
 
+mod deletion;
 mod protobuf;
 mod value;
 mod yaml;
@@ -15,9 +16,9 @@ use serde_json::Value;
 
 use crate::{
     ApiError,
-    registry::{DeleteOptions, Document, Patch},
-    wire::query::{Query, unsupported},
+    registry::{Document, Patch},
 };
+pub(crate) use deletion::delete_options;
 
 /// The largest body, as in Kubernetes.
 pub(crate) const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -73,39 +74,6 @@ pub(crate) fn patch(headers: &HeaderMap, bytes: &[u8], built_in: bool) -> Result
         }
         other => Err(unsupported_media_type(other, &[JSON_PATCH, MERGE_PATCH, APPLY_PATCH])),
     }
-}
-
-/// Reads `DeleteOptions` from the body, or from the query when the body is empty.
-pub(crate) fn delete_options(headers: &HeaderMap, bytes: &[u8], query: &Query) -> Result<DeleteOptions, ApiError> {
-    let from_query = DeleteOptions {
-        propagation_policy: query.propagation_policy()?,
-        dry_run: query.dry_run()?,
-        ..DeleteOptions::default()
-    };
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(from_query);
-    }
-    let body = object(headers, bytes)?.value;
-    if body.get("kind").and_then(Value::as_str).is_some_and(|kind| kind != "DeleteOptions") {
-        return Err(ApiError::bad_request("the body of a DELETE must be of kind DeleteOptions"));
-    }
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let policy = text(&body["propagationPolicy"]);
-    if let Some(other) = policy.as_deref().filter(|policy| !matches!(*policy, "Background" | "Foreground" | "Orphan")) {
-        return Err(unsupported("propagationPolicy", other, &["Background", "Foreground", "Orphan"]));
-    }
-    let orphan =
-        body["orphanDependents"].as_bool().map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned());
-    let dry_run = body["dryRun"].as_array().is_some_and(|values| !values.is_empty());
-    if dry_run && body["dryRun"] != serde_json::json!(["All"]) {
-        return Err(unsupported("dryRun", &body["dryRun"].to_string(), &["All"]));
-    }
-    Ok(DeleteOptions {
-        propagation_policy: policy.or(orphan).or(from_query.propagation_policy),
-        uid: text(&body["preconditions"]["uid"]),
-        resource_version: text(&body["preconditions"]["resourceVersion"]),
-        dry_run: dry_run || from_query.dry_run,
-    })
 }
 
 /// Reads one JSON value that fills the whole body.

@@ -91,19 +91,27 @@ impl Query {
 
     /// `propagationPolicy`, or what the older `orphanDependents` means.
     pub(crate) fn propagation_policy(&self) -> Result<Option<String>, ApiError> {
-        match self.text("propagationPolicy") {
-            Some(policy @ ("Background" | "Foreground" | "Orphan")) => Ok(Some(policy.into())),
-            Some(other) => Err(unsupported("propagationPolicy", other, &["Background", "Foreground", "Orphan"])),
-            None => Ok(self
-                .optional_flag("orphanDependents")
-                .map(|orphan| if orphan { "Orphan" } else { "Background" }.into())),
-        }
+        propagation(self.text("propagationPolicy"), self.optional_flag("orphanDependents"))
     }
 
     /// `timeoutSeconds` of a watch; 0 counts as absent, and more than a day as a day.
     pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
         let seconds = self.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
         Ok(seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WATCH)))
+    }
+}
+
+/// The policy of a deletion, by its name or by the older flag; both together say nothing.
+pub(crate) fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<String>, ApiError> {
+    match (policy, orphan) {
+        (Some(_), Some(_)) => {
+            let message = "Invalid value: orphanDependents and deletionPropagation cannot be both set".to_owned();
+            let cause = Cause { reason: "FieldValueInvalid".into(), message, field: "propagationPolicy".into() };
+            Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", vec![cause]))
+        }
+        (Some(policy @ ("Background" | "Foreground" | "Orphan")), None) => Ok(Some(policy.into())),
+        (Some(other), None) => Err(unsupported("propagationPolicy", other, &["Background", "Foreground", "Orphan"])),
+        (None, orphan) => Ok(orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.into())),
     }
 }
 

@@ -8,10 +8,13 @@ use std::{
 use essaim_store::{Change, ChangeKind, Key};
 use serde::Deserialize;
 
-use crate::registry::object::{FOREGROUND, ORPHAN, OwnerReference};
+use crate::registry::{
+    object::{FOREGROUND, ORPHAN, OwnerReference},
+    tasks::News,
+};
 
 /// One object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) key: Key,
     pub(super) uid: String,
@@ -21,20 +24,41 @@ pub(super) struct Node {
 }
 
 impl Node {
+    /// What the stored text says; nothing if it is no object.
+    pub(super) fn read(key: &Key, bytes: &[u8]) -> Option<Self> {
+        let Head { metadata } = serde_json::from_slice(bytes).ok()?;
+        Some(Self {
+            key: key.clone(),
+            uid: metadata.uid,
+            owners: metadata.owner_references.into_iter().map(OwnerReference::from).collect(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            finalizers: metadata.finalizers,
+        })
+    }
+
     /// Whether its deletion waits for dependents to go.
     pub(super) fn waits(&self) -> bool {
-        self.deleting && self.finalizers.iter().any(|one| one == FOREGROUND)
+        self.deleting && self.has_finalizer(FOREGROUND)
     }
 
     /// Whether its deletion waits for dependents to be set free.
     pub(super) fn orphans(&self) -> bool {
-        self.deleting && self.finalizers.iter().any(|one| one == ORPHAN)
+        self.deleting && self.has_finalizer(ORPHAN)
+    }
+
+    pub(super) fn has_finalizer(&self, finalizer: &str) -> bool {
+        self.finalizers.iter().any(|one| one == finalizer)
+    }
+
+    /// Whether the deletion of an owner waits for this object.
+    pub(super) fn blocks(&self, owner: &str) -> bool {
+        self.owners.iter().any(|one| one.uid == owner && one.blocks_deletion)
     }
 }
 
 /// All objects, by uid.
 #[derive(Default)]
-pub(super) struct Graph {
+pub(in crate::registry) struct Graph {
     nodes: HashMap<String, Node>,
     uids: HashMap<Key, String>,
     dependents: HashMap<String, BTreeSet<String>>,
@@ -56,8 +80,27 @@ impl Graph {
         interesting.map(|node| node.uid.clone()).collect()
     }
 
+    /// Whether a dependent holds up the deletion of this owner.
+    pub(super) fn is_blocked(&self, uid: &str) -> bool {
+        self.dependents(uid).any(|dependent| dependent.blocks(uid))
+    }
+
+    /// Takes news in; gives the objects that they may concern.
+    pub(super) fn learn(&mut self, news: &News) -> Vec<String> {
+        match news {
+            News::All(records) => {
+                *self = Self::default();
+                for record in records {
+                    self.put(&record.key, &record.value);
+                }
+                self.all()
+            }
+            News::Changes(changes) => changes.iter().flat_map(|change| self.apply(change)).collect(),
+        }
+    }
+
     /// Takes a change in; gives the objects that it may concern.
-    pub(super) fn apply(&mut self, change: &Arc<Change>) -> Vec<String> {
+    fn apply(&mut self, change: &Arc<Change>) -> Vec<String> {
         match change.kind {
             ChangeKind::Deleted => self.remove(&change.key),
             ChangeKind::Created | ChangeKind::Updated => self.put(&change.key, &change.value),
@@ -65,19 +108,16 @@ impl Graph {
     }
 
     /// Takes an object in; gives the objects that it may concern.
-    pub(super) fn put(&mut self, key: &Key, bytes: &[u8]) -> Vec<String> {
+    pub(in crate::registry) fn put(&mut self, key: &Key, bytes: &[u8]) -> Vec<String> {
         let mut concerned = Vec::new();
-        let Ok(Head { metadata }) = serde_json::from_slice::<Head>(bytes) else { return concerned };
-        let unchanged_name = self.uids.get(key) == Some(&metadata.uid);
-        let before: Vec<String> = if unchanged_name { self.owners_of(&metadata.uid) } else { Vec::new() };
+        let Some(node) = Node::read(key, bytes) else { return concerned };
+        let unchanged_name = self.uids.get(key) == Some(&node.uid);
+        let before: Vec<String> = if unchanged_name { self.owners_of(&node.uid) } else { Vec::new() };
+        let waited = self.nodes.get(&node.uid).is_some_and(Node::waits);
         concerned.extend(self.forget(key, unchanged_name));
-        let node = Node {
-            key: key.clone(),
-            uid: metadata.uid,
-            owners: metadata.owner_references.into_iter().map(OwnerReference::from).collect(),
-            deleting: metadata.deletion_timestamp.is_some(),
-            finalizers: metadata.finalizers,
-        };
+        if node.waits() && !waited {
+            concerned.extend(self.dependents.get(&node.uid).into_iter().flatten().cloned());
+        }
         for owner in &node.owners {
             self.dependents.entry(owner.uid.clone()).or_default().insert(node.uid.clone());
         }

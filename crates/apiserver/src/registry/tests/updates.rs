@@ -225,3 +225,44 @@ async fn the_other_version_shows_the_same_object() {
     let first = bench.get(&bench.widgets(), "a").await.unwrap();
     assert_eq!((&first["apiVersion"], &first["spec"]["image"]), (&json!("example.dev/v1"), &json!("two")));
 }
+
+/// Widgets whose replicas are set by whoever scales them first.
+async fn without_default(bench: &Bench) -> Scope {
+    let definitions = bench.definitions();
+    let mut definition = Value::clone(&bench.get(&definitions, "widgets.example.dev").await.unwrap());
+    for at in 0..2 {
+        let spec = &mut definition["spec"]["versions"][at]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        spec["properties"]["replicas"] = json!({"type": "integer"});
+        spec.as_object_mut().unwrap().remove("x-kubernetes-validations");
+    }
+    bench.update(&definitions, definition).await.unwrap();
+    bench.widgets()
+}
+
+#[tokio::test]
+async fn scale_gives_replicas_to_an_object_without() {
+    let bench = Bench::new().await;
+    let scope = without_default(&bench).await;
+    bench.create(&scope, widget("a", "x")).await.unwrap();
+    let unset = bench.registry.get(&scope, "a", Part::Scale).await.unwrap_err();
+    assert_eq!((unset.code, unset.message.contains(".spec.replicas")), (500, true));
+    let replace: json_patch::Patch =
+        serde_json::from_value(json!([{"op": "replace", "path": "/spec/replicas", "value": 4}])).unwrap();
+    for (patch, replicas) in [(Patch::Merge(document(json!({"spec": {"replicas": 3}}))), 3), (Patch::Json(replace), 4)]
+    {
+        let written = seen(bench.registry.patch(&scope, "a", Part::Scale, patch, &by("tester")).await).unwrap();
+        assert_eq!(written.object["spec"]["replicas"], replicas);
+        assert_eq!(bench.get(&scope, "a").await.unwrap()["spec"]["replicas"], replicas);
+    }
+}
+
+#[tokio::test]
+async fn scale_reads_numbers_that_were_stored_as_floats() {
+    let bench = Bench::new().await;
+    let scope = without_default(&bench).await;
+    let mut body = widget("a", "x");
+    body["spec"]["replicas"] = json!(2.0);
+    bench.create(&scope, body).await.unwrap();
+    let scale = bench.registry.get(&scope, "a", Part::Scale).await.unwrap().value().unwrap();
+    assert_eq!(scale["spec"]["replicas"], json!(2));
+}

@@ -193,3 +193,16 @@ async fn a_revision_that_is_gone_is_an_event() {
     let mut events = Events { stream, waiting: Vec::new().into_iter() };
     assert_eq!((events.word().await, events.word().await), ("ERROR 410".into(), "END".into()));
 }
+
+#[tokio::test]
+async fn a_watch_that_begins_after_its_kind_is_gone_ends() {
+    let mut bench = Bench::new().await;
+    bench.run();
+    let (scope, definitions) = (bench.widgets(), bench.definitions());
+    bench.delete(&definitions, "widgets.example.dev").await.unwrap();
+    bench.gone(&definitions, "widgets.example.dev").await;
+    let begun = bench.registry.store.revision().to_string();
+    let timeout = Some(Duration::from_mins(1));
+    let mut events = bench.watch(&scope, WatchOptions { bookmarks: true, timeout, ..from(&begun) }).await;
+    assert_eq!(events.word().await, "END", "and not with the bookmark of its time limit");
+}

@@ -20,9 +20,37 @@ fn typed(media_type: &'static str) -> HeaderMap {
 
 #[test]
 fn no_content_type_means_json() {
-    let document = object(&HeaderMap::new(), br#"{"a": 1, "b": 1.0, "c": 18446744073709551615}"#).unwrap();
-    assert_eq!(document.value, json!({"a": 1, "b": 1.0, "c": u64::MAX}));
-    assert!(document.value["b"].is_f64());
+    let document = object(&HeaderMap::new(), br#"{"a": 1, "b": 1.5}"#).unwrap();
+    assert_eq!(document.value, json!({"a": 1, "b": 1.5}));
+}
+
+#[test]
+fn whole_numbers_are_integers_however_they_are_written() {
+    for (text, read) in [
+        ("1.0", json!(1)),
+        ("2e3", json!(2000)),
+        ("-0.0", json!(0)),
+        ("-0", json!(0)),
+        ("-5.00", json!(-5)),
+        ("1.5", json!(1.5)),
+        ("9007199254740993", json!(9_007_199_254_740_993_i64)),
+        ("-9223372036854775808.0", json!(i64::MIN)),
+        ("9223372036854775807", json!(i64::MAX)),
+        ("9223372036854775808", json!(9_223_372_036_854_775_808.0)),
+        ("18446744073709551615", json!(18_446_744_073_709_551_615.0)),
+        ("1e300", json!(1e300)),
+    ] {
+        let document = object(&HeaderMap::new(), format!("[{text}]").as_bytes()).unwrap();
+        assert_eq!(document.value[0], read, "{text}");
+    }
+    let yaml = object(&typed("application/yaml"), b"a: 1.0\nb: 1.5\nc: '1.0'\n").unwrap();
+    assert_eq!(yaml.value, json!({"a": 1, "b": 1.5, "c": "1.0"}));
+    let Ok(Patch::Json(operations)) =
+        patch(&typed("application/json-patch+json"), br#"[{"op":"add","path":"/a","value":3.0}]"#, false)
+    else {
+        panic!("no patch")
+    };
+    assert_eq!(serde_json::to_value(operations).unwrap()[0]["value"], json!(3));
 }
 
 #[test]
@@ -77,13 +105,47 @@ fn delete_options_come_from_the_body_or_the_query() {
     let query = |text: &str| Query::parse(&format!("/x?{text}").parse().unwrap()).unwrap();
     let body =
         br#"{"kind":"DeleteOptions","propagationPolicy":"Foreground","preconditions":{"uid":"u"},"dryRun":["All"]}"#;
-    let options = delete_options(&HeaderMap::new(), body, &query("")).unwrap();
+    let read = |body: &[u8], parameters: &str| {
+        delete_options(&HeaderMap::new(), body, &query(parameters), &["example.dev/v1".to_owned()])
+    };
+    let options = read(body, "").unwrap();
     assert_eq!((options.propagation_policy.as_deref(), options.uid.as_deref()), (Some("Foreground"), Some("u")));
     assert!(options.dry_run);
-    let options = delete_options(&HeaderMap::new(), b"", &query("propagationPolicy=Orphan&dryRun=All")).unwrap();
+    let options = read(b"", "propagationPolicy=Orphan&dryRun=All").unwrap();
     assert_eq!(options.propagation_policy.as_deref(), Some("Orphan"));
     assert!(options.dry_run);
-    assert!(delete_options(&HeaderMap::new(), br#"{"propagationPolicy":"Never"}"#, &query("")).is_err());
+    for general in ["", "v1", "meta.k8s.io/v1", "example.dev/v1"] {
+        let body = format!(r#"{{"kind":"DeleteOptions","apiVersion":{general:?},"orphanDependents":true}}"#);
+        assert_eq!(read(body.as_bytes(), "").unwrap().propagation_policy.as_deref(), Some("Orphan"), "{general}");
+    }
+}
+
+#[test]
+fn delete_options_that_are_not_understood_delete_nothing() {
+    let query = |text: &str| Query::parse(&format!("/x?{text}").parse().unwrap()).unwrap();
+    for (body, code) in [
+        (r#"{"dryRun":"All"}"#, 400),
+        (r#"{"dryRun":[1]}"#, 400),
+        (r#"{"preconditions":{"uid":5}}"#, 400),
+        (r#"{"preconditions":"uid"}"#, 400),
+        (r#"{"preconditions":{"resourceVersion":5}}"#, 400),
+        (r#"{"propagationPolicy":7}"#, 400),
+        (r#"{"orphanDependents":"true"}"#, 400),
+        (r#"{"gracePeriodSeconds":"now"}"#, 400),
+        ("[]", 400),
+        ("null", 400),
+        (r#"{"kind":"Pod"}"#, 400),
+        (r#"{"kind":7}"#, 400),
+        (r#"{"apiVersion":"nope/v9","kind":"DeleteOptions"}"#, 400),
+        (r#"{"propagationPolicy":"Never"}"#, 422),
+        (r#"{"dryRun":["All","Some"]}"#, 422),
+        (r#"{"propagationPolicy":"Background","orphanDependents":true}"#, 422),
+    ] {
+        let read = delete_options(&HeaderMap::new(), body.as_bytes(), &query(""), &[]);
+        assert_eq!(read.map_err(|error| error.code).err(), Some(code), "{body}");
+    }
+    let both = query("propagationPolicy=Background&orphanDependents=true");
+    assert_eq!(delete_options(&HeaderMap::new(), b"", &both, &[]).unwrap_err().code, 422);
 }
 
 fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! A JSON value read from any serde format, with the paths of keys that stood twice.
 //!
-//! `serde_json`'s own map silently keeps the last of two equal keys; strict clients want to hear of it.
+//! `serde_json`'s own map silently keeps the last of two equal keys; strict clients want to hear of it. A number that is
+//! whole is an integer however it was written: Kubernetes stores `1.0` and `1e3` as `1` and `1000`, and clients in Go cannot
+//! read anything else into an integer.
 
 use std::{cell::RefCell, fmt};
 
@@ -94,11 +96,15 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(value.into())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        #[expect(clippy::cast_precision_loss, reason = "Kubernetes too keeps larger numbers as floats")]
+        i64::try_from(value).map_or_else(|_| self.visit_f64(value as f64), |value| Ok(value.into()))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        if let Some(whole) = essaim_schema::whole(value) {
+            return Ok(whole.into());
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
     }
 

@@ -78,7 +78,7 @@ impl Candidate {
             match taken {
                 Ok(Ok(true)) => {
                     tracing::info!(lease = self.lease, identity = self.identity, "leading");
-                    self.work_while_leading(&shutdown, |stop| work(stop)).await;
+                    self.work_while_leading(&shutdown, &work).await;
                 }
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.lease, "cannot see who leads"),

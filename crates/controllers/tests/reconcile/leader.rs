@@ -16,7 +16,7 @@ use essaim_testkit::{
 };
 use http::StatusCode;
 use kube::Client;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Who acts at the moment: how many, and who began last.
@@ -41,7 +41,7 @@ impl Acting {
     }
 }
 
-fn campaign(client: Client, who: usize, acting: &Arc<Acting>) -> (JoinHandle<()>, CancellationToken) {
+fn campaign(client: Client, who: usize, acting: &Arc<Acting>) -> (JoinSet<()>, CancellationToken) {
     let candidate = Candidate {
         client,
         namespace: "essaim-system".into(),
@@ -56,7 +56,8 @@ fn campaign(client: Client, who: usize, acting: &Arc<Acting>) -> (JoinHandle<()>
     };
     let (shutdown, acting) = (CancellationToken::new(), acting.clone());
     let token = shutdown.clone();
-    let campaign = tokio::spawn(async move {
+    let mut campaign = JoinSet::new();
+    campaign.spawn(async move {
         candidate.lead(token, |stop| acting.act(who, stop)).await;
     });
     (campaign, shutdown)
@@ -69,10 +70,10 @@ async fn one_acts_and_the_next_takes_over_when_it_ends() {
     acting.begins(0).await;
     let (second, stop_second) = campaign(api.client(CONTROLLERS), 1, &acting);
     stop_first.cancel();
-    first.await.unwrap();
+    first.join_all().await;
     acting.begins(1).await;
     stop_second.cancel();
-    second.await.unwrap();
+    second.join_all().await;
     assert_eq!(acting.most.load(Ordering::SeqCst), 1);
 }
 
@@ -87,8 +88,8 @@ async fn who_cannot_renew_stops_before_another_begins() {
     assert_eq!((acting.count.load(Ordering::SeqCst), acting.most.load(Ordering::SeqCst)), (1, 1));
     stop_first.cancel();
     stop_second.cancel();
-    first.await.unwrap();
-    second.await.unwrap();
+    first.join_all().await;
+    second.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,9 +97,9 @@ async fn a_leader_that_dies_is_replaced_when_its_lease_runs_out() {
     let (api, acting) = (LocalApi::start(TestClock::going()).await, Arc::new(Acting::default()));
     let (first, _) = campaign(api.client(CONTROLLERS), 0, &acting);
     acting.begins(0).await;
-    first.abort();
+    drop(first);
     let (second, stop_second) = campaign(api.client(CONTROLLERS), 1, &acting);
     acting.begins(1).await;
     stop_second.cancel();
-    second.await.unwrap();
+    second.join_all().await;
 }

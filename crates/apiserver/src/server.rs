@@ -26,7 +26,7 @@ pub use listener::ServeError;
 pub use raw::{RawHandler, RawRequest};
 pub use tls::Tls;
 
-use crate::{ApiError, Clock, StaticToken, UserInfo, registry::Admission};
+use crate::{ApiError, Clock, IssuedTokens, StaticToken, UserInfo, registry::Admission};
 use service::Service;
 
 /// What the composition root decides.
@@ -35,6 +35,8 @@ pub struct Options {
     pub clock: Clock,
     /// Bearer tokens that are known from the start.
     pub tokens: Vec<StaticToken>,
+    /// Where issued tokens are kept; without it there are none.
+    pub issued_tokens: Option<IssuedTokens>,
     /// Objects that must be there: CustomResourceDefinitions, roles, namespaces. Applied at every start, in this order.
     pub bootstrap_manifests: Vec<Value>,
     /// Rules about writes of the platform's own kinds.
@@ -51,6 +53,7 @@ impl Options {
         Self {
             clock,
             tokens: Vec::new(),
+            issued_tokens: None,
             bootstrap_manifests: Vec::new(),
             admission: Vec::new(),
             raw_handlers: Vec::new(),

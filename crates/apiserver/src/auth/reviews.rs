@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
@@ -28,6 +29,7 @@ impl Reviews {
         namespace: Option<&str>,
         asker: &UserInfo,
         mut review: Value,
+        now: Timestamp,
     ) -> Result<Value, ApiError> {
         if review.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
             return Err(ApiError::bad_request(format!("the body must be a {}", resource.kind)));
@@ -39,7 +41,7 @@ impl Reviews {
             "subjectaccessreviews" => self.access(&subject(spec), spec).await?,
             "localsubjectaccessreviews" => self.local_access(namespace, spec).await?,
             "selfsubjectrulesreviews" => self.rules(asker, spec).await?,
-            "tokenreviews" => self.token(spec),
+            "tokenreviews" => self.token(spec, now).await?,
             _ => return Err(ApiError::no_such_path()),
         };
         review["status"] = status;
@@ -73,10 +75,12 @@ impl Reviews {
         Ok(json!({"resourceRules": on_resources, "nonResourceRules": on_paths, "incomplete": false}))
     }
 
-    fn token(&self, spec: &Value) -> Value {
-        match spec["token"].as_str().and_then(|token| self.authenticator.by_token(token)) {
-            Some(user) => json!({"authenticated": true, "user": user}),
-            None => json!({"authenticated": false, "user": {}}),
+    async fn token(&self, spec: &Value, now: Timestamp) -> Result<Value, ApiError> {
+        let token = spec["token"].as_str().unwrap_or_default();
+        match self.authenticator.by_token(token, now).await {
+            Ok(user) => Ok(json!({"authenticated": true, "user": user})),
+            Err(error) if error.code == 401 => Ok(json!({"authenticated": false, "user": {}, "error": error.message})),
+            Err(error) => Err(error),
         }
     }
 }

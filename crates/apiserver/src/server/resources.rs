@@ -155,11 +155,9 @@ impl<'a> ResourceRequest<'a> {
             return Err(method_not_allowed());
         }
         if !resource.verbs.contains(&"list") {
-            let review = self
-                .service
-                .reviews
-                .answer(resource, self.scope.namespace.as_deref(), self.user, document.value)
-                .await?;
+            let (namespace, now) = (self.scope.namespace.as_deref(), self.service.now());
+            let reviews = &self.service.reviews;
+            let review = reviews.answer(resource, namespace, self.user, document.value, now).await?;
             return output::write(StatusCode::CREATED, &review, &style);
         }
         let written =

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     ApiError, UserInfo,
-    auth::{Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated},
+    auth::{Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated, needed_to_impersonate},
     registry::Registry,
     wire::{
         discovery,
@@ -142,24 +142,12 @@ impl Service {
 
     /// Who asks, or for whom they may act.
     async fn user(&self, parts: &Parts) -> Result<UserInfo, ApiError> {
-        let user = self.authenticator.identify(&parts.headers, &parts.extensions)?;
+        let user = self.authenticator.identify(&parts.headers, &parts.extensions, self.now()).await?;
         let Some(other) = impersonated(&parts.headers)? else { return Ok(user) };
-        self.require_impersonation(&user, "users", &other.name).await?;
-        for group in &other.groups {
-            // Everybody is in this group, so that it needs no right.
-            if group != "system:authenticated" {
-                self.require_impersonation(&user, "groups", group).await?;
-            }
+        for right in needed_to_impersonate(&other) {
+            self.authorizer.require(&user, &right).await?;
         }
         Ok(other)
-    }
-
-    async fn require_impersonation(&self, user: &UserInfo, resource: &str, name: &str) -> Result<(), ApiError> {
-        let (group, subresource) = (String::new(), String::new());
-        let target = AuthTarget::Resource { group, resource: resource.into(), subresource, name: name.into() };
-        self.authorizer
-            .require(user, &Attributes { verb: "impersonate".into(), namespace: String::new(), target })
-            .await
     }
 
     async fn route(

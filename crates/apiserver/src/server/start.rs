@@ -18,7 +18,7 @@ use super::{ApiServer, Options, StartError, limits::Gate, service::Service};
 use crate::{
     ApiError,
     auth::{Authenticator, Authorizer, Reviews, default_manifests},
-    registry::{Document, FieldValidation, Part, Patch, Registry, Scope, WriteOptions},
+    registry::{Admission, Document, FieldValidation, Part, Patch, Registry, Scope, WriteOptions},
 };
 
 /// Owns the fields of the objects that are there from the start.
@@ -30,12 +30,14 @@ impl ApiServer {
     /// Opens the store's objects, applies the bootstrap manifests and answers from then on.
     pub async fn start(store: Arc<dyn Store>, options: Options) -> Result<Self, StartError> {
         let stop = CancellationToken::new();
-        let registry = Arc::new(Registry::new(store, options.clock, options.admission));
+        let mut admission = options.admission;
+        admission.extend(options.issued_tokens.clone().map(|place| Arc::new(place) as Arc<dyn Admission>));
+        let registry = Arc::new(Registry::new(store, options.clock, admission));
         registry.open().await.map_err(StartError::Open)?;
         let mut tasks = tokio::task::JoinSet::new();
         registry.spawn_tasks(&mut tasks, &stop);
-        let authenticator = Arc::new(Authenticator::new(options.tokens));
-        let authorizer = Arc::new(Authorizer::new(registry.clone()));
+        let authenticator = Arc::new(Authenticator::new(&registry, options.tokens, options.issued_tokens.clone()));
+        let authorizer = Arc::new(Authorizer::new(registry.clone(), options.issued_tokens));
         let service = Arc::new(Service {
             reviews: Reviews::new(authenticator.clone(), authorizer.clone()),
             registry,

@@ -110,7 +110,7 @@ fn segment(raw: &str) -> Result<String, ApiError> {
 }
 
 /// Replaces `%41` by what it stands for; nothing if an escape is broken or the result is no UTF-8.
-fn percent_decode(raw: &str) -> Option<String> {
+pub(crate) fn percent_decode(raw: &str) -> Option<String> {
     let mut out = Vec::with_capacity(raw.len());
     let mut bytes = raw.bytes();
     while let Some(byte) = bytes.next() {

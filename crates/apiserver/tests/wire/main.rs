@@ -5,5 +5,6 @@ mod objects;
 mod patches;
 mod rights;
 mod support;
+mod tokens;
 mod transport;
 mod watches;

@@ -4,12 +4,14 @@
 //! certificate. Authorization evaluates the Role and binding objects behind the same API. Neither remembers anything
 //! but the compiled form of those objects.
 
+mod account_tokens;
 mod authenticate;
 mod authorize;
 mod bootstrap;
 mod escalation;
 mod impersonation;
 mod issued;
+mod jwt;
 mod policy;
 mod reviews;
 mod rules;
@@ -19,13 +21,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use account_tokens::AccountTokens;
 pub(crate) use authenticate::{Authenticator, PeerCertificate};
 pub(crate) use authorize::{Attributes, Authorizer, Target};
 pub(crate) use bootstrap::default_manifests;
 pub(crate) use escalation::Guard;
 pub(crate) use impersonation::{impersonated, needed as needed_to_impersonate};
+pub(crate) use issued::Directory as IssuedDirectory;
 pub(crate) use reviews::Reviews;
 
+pub use account_tokens::ServiceAccountKey;
 pub use issued::IssuedTokens;
 
 /// The group whose members may do everything.

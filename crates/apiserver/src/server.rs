@@ -14,6 +14,7 @@ mod resources;
 mod service;
 mod start;
 pub mod tls;
+mod token_request;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub use listener::ServeError;
 pub use raw::{RawHandler, RawRequest};
 pub use tls::Tls;
 
-use crate::{ApiError, Clock, IssuedTokens, StaticToken, UserInfo, registry::Admission};
+use crate::{ApiError, Clock, IssuedTokens, ServiceAccountKey, StaticToken, UserInfo, registry::Admission};
 use service::Service;
 
 /// What the composition root decides.
@@ -37,6 +38,8 @@ pub struct Options {
     pub tokens: Vec<StaticToken>,
     /// Where issued tokens are kept; without it there are none.
     pub issued_tokens: Option<IssuedTokens>,
+    /// Signs the tokens of service accounts. Without it a key is made that nobody keeps: tokens end with the process.
+    pub service_account_key: Option<ServiceAccountKey>,
     /// Objects that must be there: CustomResourceDefinitions, roles, namespaces. Applied at every start, in this order.
     pub bootstrap_manifests: Vec<Value>,
     /// Rules about writes of the platform's own kinds.
@@ -54,6 +57,7 @@ impl Options {
             clock,
             tokens: Vec::new(),
             issued_tokens: None,
+            service_account_key: None,
             bootstrap_manifests: Vec::new(),
             admission: Vec::new(),
             raw_handlers: Vec::new(),

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{IssuedTokens, StaticToken, UserInfo, issued, same_digest};
-use crate::{ApiError, registry::Registry};
+use super::{AccountTokens, StaticToken, UserInfo, account_tokens, issued, jwt, same_digest};
+use crate::ApiError;
 
 /// The identity in a client certificate that was checked during the handshake.
 #[derive(Clone, Debug)]
@@ -27,18 +27,29 @@ impl PeerCertificate {
     }
 }
 
+/// Who somebody is, and for whom their credential was made.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) user: UserInfo,
+    pub(crate) audiences: Vec<String>,
+}
+
+impl Identity {
+    /// By a credential that is good for this API and nobody else.
+    fn here(user: UserInfo) -> Self {
+        Self { user, audiences: vec![account_tokens::ISSUER.into()] }
+    }
+}
+
 /// Knows the tokens.
 #[derive(Default)]
 pub(crate) struct Authenticator {
-    tokens: Vec<StaticToken>,
-    issued: Option<issued::Directory>,
+    pub(crate) configured: Vec<StaticToken>,
+    pub(crate) issued: Option<issued::Directory>,
+    pub(crate) accounts: Option<Arc<AccountTokens>>,
 }
 
 impl Authenticator {
-    pub(crate) fn new(registry: &Arc<Registry>, tokens: Vec<StaticToken>, issued: Option<IssuedTokens>) -> Self {
-        Self { tokens, issued: issued.map(|place| issued::Directory::new(registry.clone(), place)) }
-    }
-
     /// Finds who asks, by what this process, a token or a client certificate says.
     pub(crate) async fn identify(
         &self,
@@ -51,32 +62,52 @@ impl Authenticator {
         }
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(bearer).ok_or_else(ApiError::unauthorized)?;
-            return self.by_token(token, now).await;
+            return Ok(self.by_token(token, &[], now).await?.user);
         }
         let peer = extensions.get::<PeerCertificate>().ok_or_else(ApiError::unauthorized)?;
         Ok(UserInfo::clone(&peer.0).authenticated())
     }
 
-    /// Whose token it is.
+    /// Whose token it is, and for which of the wanted audiences; for this API if none are named.
     ///
-    /// Errors: 401 for one that is not known or does not hold.
-    pub(crate) async fn by_token(&self, token: &str, now: Timestamp) -> Result<UserInfo, ApiError> {
+    /// Errors: 401 for one that is not known, does not hold, or is for somebody else.
+    pub(crate) async fn by_token(&self, token: &str, wanted: &[String], now: Timestamp) -> Result<Identity, ApiError> {
+        let Identity { user, mut audiences } = self.find(token, now).await?;
+        let here = [account_tokens::ISSUER.to_owned()];
+        let wanted = if wanted.is_empty() { &here } else { wanted };
+        audiences.retain(|one| wanted.contains(one));
+        if audiences.is_empty() {
+            return Err(ApiError::unauthenticated("the token is for another audience"));
+        }
+        Ok(Identity { user: user.authenticated(), audiences })
+    }
+
+    async fn find(&self, token: &str, now: Timestamp) -> Result<Identity, ApiError> {
         if let Some(user) = self.configured(token) {
-            return Ok(user.authenticated());
+            return Ok(Identity::here(user));
         }
-        if let Some(issued) = &self.issued
-            && let Some(user) = issued.find(token, now).await?
-        {
-            return Ok(user.authenticated());
+        if let Some(signed) = jwt::Token::parse(token) {
+            return self.by_signature(&signed, now).await;
         }
-        Err(ApiError::unauthorized())
+        match &self.issued {
+            Some(issued) => issued.find(token, now).await?.map(Identity::here).ok_or_else(ApiError::unauthorized),
+            None => Err(ApiError::unauthorized()),
+        }
+    }
+
+    /// A token tells its issuer, and its issuer knows the key.
+    async fn by_signature(&self, token: &jwt::Token<'_>, now: Timestamp) -> Result<Identity, ApiError> {
+        match (token.text("iss"), &self.accounts) {
+            (account_tokens::ISSUER, Some(accounts)) => accounts.find(token, now).await,
+            _ => Err(ApiError::unauthenticated("nobody here knows the issuer of the token")),
+        }
     }
 
     /// Compares with every token in the same time, so that nothing can be learned from the wait.
     fn configured(&self, token: &str) -> Option<UserInfo> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;
-        for known in &self.tokens {
+        for known in &self.configured {
             if same_digest(&known.token_sha256, &digest) {
                 found = Some(&known.user);
             }
@@ -107,7 +138,7 @@ mod tests {
     async fn a_token_names_its_user_and_nothing_else_does() {
         let token =
             StaticToken { token_sha256: Sha256::digest("secret").into(), user: UserInfo::new("alice", ["staff"]) };
-        let authenticator = Authenticator { tokens: vec![token], ..Authenticator::default() };
+        let authenticator = Authenticator { configured: vec![token], ..Authenticator::default() };
         let identify = async |headers: HeaderMap| {
             authenticator
                 .identify(&headers, &Extensions::new(), Timestamp::UNIX_EPOCH)

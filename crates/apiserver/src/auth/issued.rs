@@ -104,7 +104,7 @@ type Known = Arc<HashMap<String, Issued>>;
 type Source = Arc<Vec<Arc<Value>>>;
 
 /// Knows the issued tokens by reading their Secrets.
-pub(super) struct Directory {
+pub(crate) struct Directory {
     registry: Arc<Registry>,
     place: IssuedTokens,
     /// The index of the newest Secrets. A std mutex, because nothing is awaited under it.
@@ -112,7 +112,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(registry: Arc<Registry>, place: IssuedTokens) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, place: IssuedTokens) -> Self {
         Self { registry, place, index: Mutex::default() }
     }
 

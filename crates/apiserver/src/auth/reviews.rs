@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Authenticator, UserInfo,
+    authenticate::Identity,
     authorize::{Attributes, Authorizer, Target},
 };
 use crate::{ApiError, catalogue::Resource};
@@ -77,18 +78,24 @@ impl Reviews {
 
     async fn token(&self, spec: &Value, now: Timestamp) -> Result<Value, ApiError> {
         let token = spec["token"].as_str().unwrap_or_default();
-        match self.authenticator.by_token(token, now).await {
-            Ok(user) => Ok(json!({"authenticated": true, "user": user})),
+        let wanted = texts(&spec["audiences"]);
+        match self.authenticator.by_token(token, &wanted, now).await {
+            Ok(Identity { user, .. }) if wanted.is_empty() => Ok(json!({"authenticated": true, "user": user})),
+            Ok(Identity { user, audiences }) => {
+                Ok(json!({"authenticated": true, "user": user, "audiences": audiences}))
+            }
             Err(error) if error.code == 401 => Ok(json!({"authenticated": false, "user": {}, "error": error.message})),
             Err(error) => Err(error),
         }
     }
 }
 
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// Whom the review is about.
 fn subject(spec: &Value) -> UserInfo {
-    let texts =
-        |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let name = spec["user"].as_str().unwrap_or_default().to_owned();
     UserInfo { name, groups: texts(&spec["groups"]), ..UserInfo::default() }
 }

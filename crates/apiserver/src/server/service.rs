@@ -27,10 +27,14 @@ use super::{
     attributes::method_not_allowed,
     limits::{Class, Gate, Place},
     resources::ResourceRequest,
+    token_request,
 };
 use crate::{
     ApiError, UserInfo,
-    auth::{Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated, needed_to_impersonate},
+    auth::{
+        AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated,
+        needed_to_impersonate,
+    },
     registry::Registry,
     wire::{
         discovery,
@@ -50,6 +54,7 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(34);
 pub(super) struct Service {
     pub(super) registry: Arc<Registry>,
     pub(super) authenticator: Arc<Authenticator>,
+    pub(super) accounts: Option<Arc<AccountTokens>>,
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) reviews: Reviews,
     pub(super) openapi: OpenApi,
@@ -163,6 +168,9 @@ impl Service {
             return response.await;
         }
         match target {
+            Target::Resource(path) if token_request::is_meant(path) => {
+                Box::pin(token_request::answer(self, parts, query, path, body)).await
+            }
             Target::Resource(path) => {
                 let stop =
                     parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());

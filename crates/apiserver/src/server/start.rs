@@ -14,10 +14,10 @@ use essaim_store::Store;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiServer, Options, StartError, limits::Gate, service::Service};
+use super::{ApiServer, Options, StartError, limits::Gate, service::Service, tls};
 use crate::{
     ApiError,
-    auth::{Authenticator, Authorizer, Reviews, default_manifests},
+    auth::{AccountTokens, Authenticator, Authorizer, IssuedDirectory, Reviews, default_manifests},
     registry::{Admission, Document, FieldValidation, Part, Patch, Registry, Scope, WriteOptions},
 };
 
@@ -36,12 +36,16 @@ impl ApiServer {
         registry.open().await.map_err(StartError::Open)?;
         let mut tasks = tokio::task::JoinSet::new();
         registry.spawn_tasks(&mut tasks, &stop);
-        let authenticator = Arc::new(Authenticator::new(&registry, options.tokens, options.issued_tokens.clone()));
+        let key = options.service_account_key.or_else(tls::passing_service_account_key);
+        let accounts = key.and_then(|key| AccountTokens::new(registry.clone(), &key)).map(Arc::new);
+        let issued = options.issued_tokens.clone().map(|place| IssuedDirectory::new(registry.clone(), place));
+        let authenticator = Arc::new(Authenticator { configured: options.tokens, issued, accounts: accounts.clone() });
         let authorizer = Arc::new(Authorizer::new(registry.clone(), options.issued_tokens));
         let service = Arc::new(Service {
             reviews: Reviews::new(authenticator.clone(), authorizer.clone()),
             registry,
             authenticator,
+            accounts,
             authorizer,
             openapi: crate::wire::openapi::OpenApi::default(),
             gate: Gate::new(options.limits),

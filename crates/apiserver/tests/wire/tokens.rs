@@ -208,3 +208,112 @@ async fn impersonation_takes_a_right_for_every_part() {
     }
     assert_eq!(ask(&[("impersonate-uid", "7")]).await.0, 400);
 }
+
+const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
+
+/// Asks for a token of the account `default`.
+async fn request_token(fixture: &Fixture, spec: Value) -> (u16, Value) {
+    let request = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec});
+    post(fixture.router(), &format!("{ACCOUNTS}/default/token"), &request).await
+}
+
+#[tokio::test]
+async fn a_service_account_logs_in_with_its_token_until_it_ends_or_the_account_goes() {
+    let (fixture, seconds) = start().await;
+    let (code, answer) = request_token(&fixture, json!({"expirationSeconds": 600})).await;
+    assert_eq!(code, 201, "{answer}");
+    let ends = Timestamp::from_second(START + 600).unwrap().to_string();
+    assert_eq!(answer["status"]["expirationTimestamp"], ends.as_str());
+    let token = answer["status"]["token"].as_str().unwrap().to_owned();
+    let robot = who(&fixture, &token).await.unwrap();
+    assert_eq!(robot.name, "system:serviceaccount:default:default");
+    assert_eq!(robot.groups, ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"]);
+    let (_, account) = get(fixture.router(), &format!("{ACCOUNTS}/default")).await;
+    assert_eq!(account["metadata"]["uid"], robot.uid.as_str());
+
+    seconds.store(START + 611, Ordering::SeqCst);
+    assert_eq!(who(&fixture, &token).await, Err(401), "it has ended");
+    seconds.store(START, Ordering::SeqCst);
+    assert!(who(&fixture, &token).await.is_ok());
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let forged: String = signature.chars().rev().collect();
+    assert_eq!(who(&fixture, &format!("{head}.{forged}")).await, Err(401));
+
+    assert_eq!(
+        send(fixture.router(), "DELETE", &format!("{ACCOUNTS}/default"), &[], Body::empty()).await.status(),
+        200
+    );
+    assert_eq!(who(&fixture, &token).await, Err(401), "the account is gone, or another one of the same name");
+}
+
+#[tokio::test]
+async fn a_token_for_another_audience_is_good_for_reviews_of_that_audience_only() {
+    let (fixture, _) = start().await;
+    let (_, answer) = request_token(&fixture, json!({"audiences": ["vault", "queue"]})).await;
+    let token = answer["status"]["token"].as_str().unwrap().to_owned();
+    assert_eq!(who(&fixture, &token).await, Err(401));
+    let review = async |audiences: Value| {
+        let spec = json!({"token": token, "audiences": audiences});
+        let review = json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": spec});
+        post(fixture.router(), &format!("{REVIEWS}/tokenreviews"), &review).await.1["status"].clone()
+    };
+    let good = review(json!(["queue", "other"])).await;
+    assert_eq!((&good["authenticated"], &good["audiences"]), (&json!(true), &json!(["queue"])));
+    assert_eq!(good["user"]["username"], "system:serviceaccount:default:default");
+    for wrong in [json!(["other"]), json!([])] {
+        assert_eq!(review(wrong.clone()).await["authenticated"], false, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_granted_says_what_is_wrong() {
+    let (fixture, _) = start().await;
+    for (spec, field) in [
+        (json!({"expirationSeconds": 599}), "spec.expirationSeconds"),
+        (json!({"expirationSeconds": 4_294_967_297_i64}), "spec.expirationSeconds"),
+        (json!({"boundObjectRef": {"kind": "Pod", "name": "p"}}), "spec.boundObjectRef"),
+        (json!({"audiences": [""]}), "spec.audiences"),
+    ] {
+        let (code, status) = request_token(&fixture, spec.clone()).await;
+        assert_eq!((code, &status["details"]["causes"][0]["field"]), (422, &json!(field)), "{spec}");
+    }
+    // What lasts too long is shortened, and the answer says so.
+    let (_, long) = request_token(&fixture, json!({"expirationSeconds": 4_294_967_296_i64})).await;
+    let year = Timestamp::from_second(START + 365 * 24 * 3600).unwrap().to_string();
+    assert_eq!(long["status"]["expirationTimestamp"], year.as_str());
+    let request = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"});
+    assert_eq!(post(fixture.router(), &format!("{ACCOUNTS}/nobody/token"), &request).await.0, 404);
+    assert_eq!(post(fixture.router(), &format!("{ACCOUNTS}/default/token?dryRun=All"), &request).await.0, 400);
+    assert_eq!(get(fixture.router(), &format!("{ACCOUNTS}/default/token")).await.0, 405);
+    let alice = fixture.server.in_process(UserInfo::new("alice", ["staff"]));
+    assert_eq!(post(alice, &format!("{ACCOUNTS}/default/token"), &request).await.0, 403);
+}
+
+#[tokio::test]
+async fn every_namespace_has_its_default_account() {
+    let (fixture, _) = start().await;
+    let account = |namespace: &str| format!("/api/v1/namespaces/{namespace}/serviceaccounts/default");
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "alice"}});
+    assert_eq!(post(fixture.router(), "/api/v1/namespaces", &namespace).await.0, 201);
+    for name in ["default", "kube-system", "alice"] {
+        assert_eq!(get(fixture.router(), &account(name)).await.0, 200, "{name}");
+    }
+    let (_, first) = get(fixture.router(), &account("alice")).await;
+    assert_eq!(send(fixture.router(), "DELETE", &account("alice"), &[], Body::empty()).await.status(), 200);
+    for _ in 0..500 {
+        let (code, again) = get(fixture.router(), &account("alice")).await;
+        if code == 200 && again["metadata"]["uid"] != first["metadata"]["uid"] {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the account was not made again");
+}
+
+#[tokio::test]
+async fn the_token_subresource_is_discovered() {
+    let (fixture, _) = start().await;
+    let (_, list) = get(fixture.router(), "/api/v1").await;
+    let row = list["resources"].as_array().unwrap().iter().find(|row| row["name"] == "serviceaccounts/token").unwrap();
+    assert_eq!((&row["kind"], &row["verbs"]), (&json!("TokenRequest"), &json!(["create"])));
+}

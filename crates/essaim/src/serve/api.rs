@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::response::IntoResponse;
-use essaim_apiserver::{ApiServer, Options, RawHandler, StaticToken, Tls, UserInfo, tls, tls::Endpoint};
+use essaim_api::names;
+use essaim_apiserver::{ApiServer, IssuedTokens, Options, RawHandler, StaticToken, Tls, UserInfo, tls, tls::Endpoint};
 use essaim_controllers::Journal;
 use essaim_store::Embedded;
 use serde_json::Value;
@@ -34,6 +35,10 @@ pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) 
     let store = opened.map_err(|source| Error::Store { path, source })?;
     let mut options = Options::new(Arc::new(crate::now));
     options.tokens = tokens(&configuration.tokens)?;
+    options.issued_tokens =
+        Some(IssuedTokens { namespace: names::SYSTEM_NAMESPACE.into(), secret_type: names::TOKEN_SECRET_TYPE.into() });
+    let key = tls::service_account_key(&configuration.data_dir);
+    options.service_account_key = Some(key.map_err(|error| Error::ApiServer(error.into()))?);
     options.bootstrap_manifests = manifests()?;
     options.raw_handlers = vec![reconciles(journal)];
     let server = ApiServer::start(store.clone(), options).await.map_err(|error| Error::ApiServer(error.into()))?;
@@ -94,7 +99,7 @@ fn manifests() -> Result<Vec<Value>, Error> {
 
 /// What the controllers of this process remember of their last passes.
 fn reconciles(journal: Arc<Journal>) -> RawHandler {
-    RawHandler::new(essaim_api::names::RECONCILES_PATH, move |_| {
+    RawHandler::new(names::RECONCILES_PATH, move |_| {
         let entries = journal.entries();
         async move { Ok(axum::Json(entries).into_response()) }
     })

@@ -12,6 +12,7 @@ mod escalation;
 mod impersonation;
 mod issued;
 mod jwt;
+mod oidc;
 mod policy;
 mod reviews;
 mod rules;
@@ -28,10 +29,12 @@ pub(crate) use bootstrap::default_manifests;
 pub(crate) use escalation::Guard;
 pub(crate) use impersonation::{impersonated, needed as needed_to_impersonate};
 pub(crate) use issued::Directory as IssuedDirectory;
+pub(crate) use oidc::Provider as OidcProvider;
 pub(crate) use reviews::Reviews;
 
 pub use account_tokens::ServiceAccountKey;
 pub use issued::IssuedTokens;
+pub use oidc::{Oidc, OidcError};
 
 /// The group whose members may do everything.
 const SYSTEM_MASTERS: &str = "system:masters";

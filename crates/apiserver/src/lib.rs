@@ -16,7 +16,7 @@ mod registry;
 mod server;
 mod wire;
 
-pub use auth::{IssuedTokens, ServiceAccountKey, StaticToken, UserInfo};
+pub use auth::{IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo};
 pub use error::{ApiError, Cause, Subject};
 pub use registry::{Admission, AdmissionRequest, Operation};
 pub use server::{ApiServer, Limits, Options, RawHandler, RawRequest, ServeError, StartError, Tls, tls};

@@ -27,7 +27,9 @@ pub use listener::ServeError;
 pub use raw::{RawHandler, RawRequest};
 pub use tls::Tls;
 
-use crate::{ApiError, Clock, IssuedTokens, ServiceAccountKey, StaticToken, UserInfo, registry::Admission};
+use crate::{
+    ApiError, Clock, IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo, registry::Admission,
+};
 use service::Service;
 
 /// What the composition root decides.
@@ -40,6 +42,8 @@ pub struct Options {
     pub issued_tokens: Option<IssuedTokens>,
     /// Signs the tokens of service accounts. Without it a key is made that nobody keeps: tokens end with the process.
     pub service_account_key: Option<ServiceAccountKey>,
+    /// An identity provider whose tokens are accepted.
+    pub oidc: Option<Oidc>,
     /// Objects that must be there: CustomResourceDefinitions, roles, namespaces. Applied at every start, in this order.
     pub bootstrap_manifests: Vec<Value>,
     /// Rules about writes of the platform's own kinds.
@@ -58,6 +62,7 @@ impl Options {
             tokens: Vec::new(),
             issued_tokens: None,
             service_account_key: None,
+            oidc: None,
             bootstrap_manifests: Vec::new(),
             admission: Vec::new(),
             raw_handlers: Vec::new(),
@@ -111,6 +116,9 @@ pub enum StartError {
     /// The store could not be read.
     #[error("cannot read the objects in the store")]
     Open(#[source] ApiError),
+    /// The identity provider cannot be used as it is configured.
+    #[error("cannot use the identity provider")]
+    Oidc(#[source] OidcError),
     /// An object that must be there could not be written.
     #[error("cannot apply the bootstrap manifest of {kind} {name:?}")]
     Bootstrap {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{AccountTokens, StaticToken, UserInfo, account_tokens, issued, jwt, same_digest};
+use super::{AccountTokens, StaticToken, UserInfo, account_tokens, issued, jwt, oidc::Provider, same_digest};
 use crate::ApiError;
 
 /// The identity in a client certificate that was checked during the handshake.
@@ -47,6 +47,7 @@ pub(crate) struct Authenticator {
     pub(crate) configured: Vec<StaticToken>,
     pub(crate) issued: Option<issued::Directory>,
     pub(crate) accounts: Option<Arc<AccountTokens>>,
+    pub(crate) oidc: Option<Provider>,
 }
 
 impl Authenticator {
@@ -97,9 +98,13 @@ impl Authenticator {
 
     /// A token tells its issuer, and its issuer knows the key.
     async fn by_signature(&self, token: &jwt::Token<'_>, now: Timestamp) -> Result<Identity, ApiError> {
-        match (token.text("iss"), &self.accounts) {
-            (account_tokens::ISSUER, Some(accounts)) => accounts.find(token, now).await,
-            _ => Err(ApiError::unauthenticated("nobody here knows the issuer of the token")),
+        let issuer = token.text("iss");
+        if let Some(accounts) = self.accounts.as_ref().filter(|_| issuer == account_tokens::ISSUER) {
+            return accounts.find(token, now).await;
+        }
+        match self.oidc.as_ref().filter(|provider| provider.is_issuer(issuer)) {
+            Some(provider) => provider.find(token, now).await.map(Identity::here),
+            None => Err(ApiError::unauthenticated("nobody here knows the issuer of the token")),
         }
     }
 

@@ -260,6 +260,43 @@ pub(super) mod tests {
         assert!(PublicKey::from_jwk(&json!({"kty": "oct", "k": "c2VjcmV0"})).is_none(), "a shared secret");
     }
 
+    /// The public half of an RSA key whose private half is gone, and what it signed once: `{"sub":"alice"}`.
+    const RSA_MODULUS: &str = concat!(
+        "wZP6Ph5xZq5mW3ZsE2Hi103xNwu1iJ0W5808f3HbSWT0EDn-_6r3Z7LGKbvKJVIEi-Z4AvXvEbxTU5ri2EZhfSeozUTPhlBuxsY0",
+        "_i7VUiYLqe-j2N8GmdWc2r1v1-uaVbfol4ixfwmZIyHoqRKWXg2QqRcWbjLlgS84GYJKGlobw4pUKsMBcbcr6cFvdGH4xJFfAcO3",
+        "gOVIdY-S2h9VjiEUCb5O4aG0sXsRBIYLvAVGX1Lx0vwcMTGj-0WG0q8coY78keNXW_K5XuGqoupd66YDgiG3zDsq3QKsdUqH7L9X",
+        "5fz5gKbPKBN1MJuuvFAiJ0F63xOlJBGXkFMpw1DBvw",
+    );
+    const RS256_SIGNATURE: &str = concat!(
+        "T32Yvq6iDlvLWQHN3uJBE3H9OpuhCRgxfjbJe0TAUC0gfSsMNFgoMt6xnH3g67YMzW-qO3WhEjcCMf92C1JcWh-3V9hAVlN_CXxd",
+        "0FySd7SoRKTjgm75UJec_2YwpN-fo9JZroTNTdHdjAoU-A8Hhj9tYxXWSf8c9BU9RuC1p44FqFXcnh1sWmT7mQFDO84WJR5QYpFS",
+        "BsHQ8TtT_TZ8_zDnlFqSYgpSIa3EYpz9pQXlEaUe1x5clH9-kHH-Hgwjz-dLXDJj2abCVYgVWC1di9O--wdZnrjY6YK6_1gngpoS",
+        "0r9voEk5mS0eYSy3KKmI9HL9PoZF2JTswzOWzqeruA",
+    );
+    const PS256_SIGNATURE: &str = concat!(
+        "I9dqzR3HQiMqsAlx9cEKAzxfZ4a-hdxml9hyHX1Zw94dj5pFh-iDb_X_-WpYpJrV0p3P4xFY15443SVsdKhdmGIlCDMaQnzLQpRr",
+        "yb2sKC-bGXuhe6pN8UzTWfiHw8AG5XF-mWp2T2Ie4Q3-fk9j7FHDI7qRnv2ZkI79xiTaha5Y1gd01kEMTDcP2u91S-ekgnBZIXJV",
+        "KRYr5RdbqqFTiz8eSAbgevHEP4sYlo_8GHzjkwfT0Y2HhzgiqP7OBBDLXhCIS6faB7GSUF0u1pLmEHeLseowFjX52xSxHo3FDFeM",
+        "1N9ArXCDWLGpIVkPzMRcZG8LKZXotZ5WAUDIs-TZsw",
+    );
+
+    #[test]
+    fn rsa_signatures_are_checked_with_the_algorithm_that_the_key_is_for() {
+        let signed = |alg: &str, signature: &str| {
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","kid":"r"}}"#));
+            format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(r#"{"sub":"alice"}"#))
+        };
+        let jwk = |alg: Option<&str>| json!({"kty": "RSA", "n": RSA_MODULUS, "e": "AQAB", "kid": "r", "alg": alg});
+        let judge = |alg: &str, signature: &str, only: Option<&str>| {
+            let token = signed(alg, signature);
+            Token::parse(&token).unwrap().is_signed_by(&PublicKey::from_jwk(&jwk(only)).unwrap())
+        };
+        assert!(judge("RS256", RS256_SIGNATURE, None) && judge("RS256", RS256_SIGNATURE, Some("RS256")));
+        assert!(judge("PS256", PS256_SIGNATURE, None));
+        assert!(!judge("PS256", PS256_SIGNATURE, Some("RS256")), "the key is for another algorithm");
+        assert!(!judge("RS512", RS256_SIGNATURE, None) && !judge("HS256", RS256_SIGNATURE, None));
+    }
+
     #[test]
     fn time_is_checked_with_a_small_leeway() {
         let key = key();

@@ -28,7 +28,8 @@ pub use raw::{RawHandler, RawRequest};
 pub use tls::Tls;
 
 use crate::{
-    ApiError, Clock, IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo, registry::Admission,
+    ApiError, AuditLog, Clock, IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo,
+    registry::Admission,
 };
 use service::Service;
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub service_account_key: Option<ServiceAccountKey>,
     /// An identity provider whose tokens are accepted.
     pub oidc: Option<Oidc>,
+    /// Where it is noted who asked for what; nowhere without it.
+    pub audit: Option<AuditLog>,
     /// Objects that must be there: CustomResourceDefinitions, roles, namespaces. Applied at every start, in this order.
     pub bootstrap_manifests: Vec<Value>,
     /// Rules about writes of the platform's own kinds.
@@ -63,6 +66,7 @@ impl Options {
             issued_tokens: None,
             service_account_key: None,
             oidc: None,
+            audit: None,
             bootstrap_manifests: Vec::new(),
             admission: Vec::new(),
             raw_handlers: Vec::new(),

@@ -194,6 +194,7 @@ impl SigningKey {
     }
 
     /// The name of the key in headers: a digest of its public half.
+    #[cfg(test)]
     pub(super) fn id(&self) -> &str {
         &self.id
     }

@@ -30,7 +30,8 @@ use super::{
     token_request,
 };
 use crate::{
-    ApiError, UserInfo,
+    ApiError, AuditLog, UserInfo,
+    audit::Trail,
     auth::{
         AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated,
         needed_to_impersonate,
@@ -60,6 +61,7 @@ pub(super) struct Service {
     pub(super) openapi: OpenApi,
     pub(super) gate: Gate,
     pub(super) raw_handlers: Vec<RawHandler>,
+    pub(super) audit: Option<AuditLog>,
     pub(super) ready: AtomicBool,
     /// Ends watches.
     pub(super) stop: CancellationToken,
@@ -70,17 +72,19 @@ pub(super) struct Service {
 pub(super) struct ListenerStop(pub(super) CancellationToken);
 
 /// Answers one request, whatever happens.
-pub(super) async fn handle(State(service): State<Arc<Service>>, request: Request) -> Response {
+pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Request) -> Response {
     let audit_id = audit_id(request.headers());
+    let noted = service.audit.as_ref().and_then(|log| Some((log, log.begin(&mut request, &audit_id, service.now())?)));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = tokio::time::Instant::now();
     let answered = AssertUnwindSafe(Box::pin(service.answer(request))).catch_unwind().await;
-    let mut response = match answered {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => refuse(&error, &audit_id),
-        Err(panic) => refuse(&ApiError::internal(panic_text(panic.as_ref())), &audit_id),
-    };
+    let answered = answered.unwrap_or_else(|panic| Err(ApiError::internal(panic_text(panic.as_ref()))));
+    let reason = answered.as_ref().err().map_or("", |error| error.reason);
+    let mut response = answered.unwrap_or_else(|error| refuse(&error, &audit_id));
     output::identify(&mut response, &audit_id);
+    if let Some((log, trail)) = noted {
+        response = log.end(trail, response, reason, &service.registry.clock);
+    }
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
     tracing::debug!(%method, path, status, audit_id, ?elapsed, "answered a request");
     response
@@ -136,8 +140,16 @@ impl Service {
         }
         let user = self.user(&parts).await?;
         let attributes = attributes::of(&target, parts.uri.path(), &parts.method, &query)?;
+        let trail = parts.extensions.get::<Arc<Trail>>();
+        if let Some(trail) = trail {
+            trail.about(&attributes, target.version());
+        }
         let place = self.gate.enter(class(&attributes), &user)?;
-        self.authorizer.require(&user, &attributes).await?;
+        let allowed = self.authorizer.require(&user, &attributes).await;
+        if let Some(trail) = trail {
+            trail.decided(allowed.is_ok());
+        }
+        allowed?;
         let routed = Box::pin(self.route(&target, &user, &parts, &query, body, place));
         match tokio::time::timeout(HANDLER_TIMEOUT, routed).await {
             Ok(response) => response,
@@ -148,9 +160,17 @@ impl Service {
     /// Who asks, or for whom they may act.
     async fn user(&self, parts: &Parts) -> Result<UserInfo, ApiError> {
         let user = self.authenticator.identify(&parts.headers, &parts.extensions, self.now()).await?;
-        let Some(other) = impersonated(&parts.headers)? else { return Ok(user) };
+        let other = impersonated(&parts.headers)?;
+        if let Some(trail) = parts.extensions.get::<Arc<Trail>>() {
+            trail.by(&user, other.as_ref());
+        }
+        let Some(other) = other else { return Ok(user) };
         for right in needed_to_impersonate(&other) {
-            self.authorizer.require(&user, &right).await?;
+            let allowed = self.authorizer.require(&user, &right).await;
+            if let (Err(_), Some(trail)) = (&allowed, parts.extensions.get::<Arc<Trail>>()) {
+                trail.decided(false);
+            }
+            allowed?;
         }
         Ok(other)
     }

@@ -52,6 +52,7 @@ impl ApiServer {
             openapi: crate::wire::openapi::OpenApi::default(),
             gate: Gate::new(options.limits),
             raw_handlers: options.raw_handlers,
+            audit: options.audit,
             ready: AtomicBool::new(false),
             stop: stop.clone(),
         });

@@ -36,6 +36,13 @@ pub(crate) enum Target {
     NonResource(String),
 }
 
+impl Target {
+    /// The version of its group, if it is about objects.
+    pub(crate) fn version(&self) -> &str {
+        if let Self::Resource(path) = self { &path.version } else { "" }
+    }
+}
+
 /// A document that tells which resources exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Discovery {

@@ -66,6 +66,9 @@ impl Registry {
             match self.create_once(&scope, &key, &mut object, draft.owned, options).await {
                 Ok(mut written) => {
                     written.warnings.splice(..0, draft.warnings);
+                    if !options.dry_run && scope.resource.built_in && scope.resource.is("", "namespaces") {
+                        self.furnish(&name).await;
+                    }
                     return self.settled(&scope, written, options.dry_run).await;
                 }
                 Err(Failure::Refused(error)) => return Err(error),

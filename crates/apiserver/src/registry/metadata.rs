@@ -40,7 +40,7 @@ const FIELDS: [(&str, Form); 15] = [
 ];
 
 /// The time as objects show it: whole seconds.
-pub(super) fn seconds(now: Timestamp) -> String {
+pub(crate) fn seconds(now: Timestamp) -> String {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 

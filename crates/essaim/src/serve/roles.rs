@@ -22,9 +22,9 @@ use crate::{
 };
 
 /// The controllers' user in the API of the same process.
-const CONTROLLERS: &str = "essaim:controllers";
+pub(super) const CONTROLLERS: &str = "essaim:controllers";
 /// The gateway's.
-const GATEWAY: &str = "essaim:gateway";
+pub(super) const GATEWAY: &str = "essaim:gateway";
 /// Who holds it acts.
 const LEASE: &str = "essaim-controllers";
 /// Makes the site key at the first start, and nothing else.

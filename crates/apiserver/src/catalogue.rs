@@ -108,6 +108,7 @@ impl Resource {
             verbs: self.verbs.to_vec(),
             status: self.has_status,
             scale: self.has_scale,
+            strategic_merge: self.built_in,
         }
     }
 

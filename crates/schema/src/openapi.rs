@@ -25,6 +25,8 @@ pub struct ResourceDoc<'a> {
     pub status: bool,
     /// Whether the `scale` subresource exists.
     pub scale: bool,
+    /// Whether it takes strategic merge patches, as the built-in kinds do and no custom resource does.
+    pub strategic_merge: bool,
 }
 
 /// Every verb of an ordinary resource.

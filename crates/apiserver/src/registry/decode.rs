@@ -30,6 +30,7 @@ pub(super) fn body(document: Document, resource: &Resource) -> Result<Incoming, 
 /// Brings an object into its canonical form: known fields only, no nulls, defaults. Gives a complaint per unknown field.
 pub(super) fn tidy(object: &mut Value, resource: &Resource) -> Result<Vec<String>, ApiError> {
     let mut unknown = metadata::check_form(object)?;
+    metadata::drop_duplicates(object);
     unknown.extend(complete(&resource.schema, object));
     Ok(unknown.iter().map(|path| format!("unknown field {path:?}")).collect())
 }

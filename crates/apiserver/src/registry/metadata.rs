@@ -1,5 +1,7 @@
 //! `metadata`: what clients may say there, what only the server sets, and what never changes again.
 
+use std::collections::HashSet;
+
 use essaim_schema::FieldError;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -79,6 +81,16 @@ fn canonical_time(path: &str, value: &mut Value) -> Result<(), ApiError> {
     let time: Timestamp = text.parse().map_err(|_| malformed(path, "a time as in RFC 3339", value))?;
     *value = seconds(time).into();
     Ok(())
+}
+
+/// Owners and finalizers that are named twice count once: Kubernetes takes such objects, and some controllers write them.
+pub(super) fn drop_duplicates(object: &mut Value) {
+    for field in ["ownerReferences", "finalizers"] {
+        if let Some(Value::Array(list)) = metadata_mut(object).get_mut(field) {
+            let mut seen = HashSet::new();
+            list.retain(|item| seen.insert(item.to_string()));
+        }
+    }
 }
 
 /// Empty ones count as absent, except that an empty `managedFields` means to forget all owners.

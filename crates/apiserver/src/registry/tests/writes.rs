@@ -180,3 +180,19 @@ async fn admission_comes_before_validation() {
     assert_eq!(refused(bench.create(&scope, widget("b", "forbidden")).await), (403, "no such image".into()));
     assert_eq!(refused(bench.merge(&scope, "a", json!({"spec": {"image": "forbidden"}})).await).0, 403);
 }
+
+#[tokio::test]
+async fn owners_and_finalizers_that_are_named_twice_count_once() {
+    let bench = Bench::new().await;
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"});
+    let mut body = widget("a", "x");
+    body["metadata"]["ownerReferences"] = json!([owner, owner]);
+    body["metadata"]["finalizers"] = json!(["example.dev/one", "example.dev/two", "example.dev/one"]);
+    let written = bench.create(&bench.widgets(), body).await.unwrap().object;
+    assert_eq!(written["metadata"]["ownerReferences"], json!([owner]));
+    assert_eq!(written["metadata"]["finalizers"], json!(["example.dev/one", "example.dev/two"]));
+    let add = json!([{"op": "add", "path": "/metadata/finalizers/-", "value": "example.dev/two"}]);
+    let patch = Patch::Json(serde_json::from_value(add).unwrap());
+    let patched = seen(bench.registry.patch(&bench.widgets(), "a", Part::Main, patch, &by("tester")).await).unwrap();
+    assert_eq!(revision(&patched.object), revision(&written));
+}

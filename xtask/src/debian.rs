@@ -39,7 +39,8 @@ fn missing(needs: &[Need]) -> impl Iterator<Item = &Need> {
     needs.iter().filter(|need| program::find(need.program).is_none())
 }
 
-fn install(packages: &[&str]) -> Result<(), Error> {
+/// Installs packages that no program gives away.
+pub(crate) fn install(packages: &[&str]) -> Result<(), Error> {
     progress::say(&format!("installing Debian packages: {}", packages.join(" ")));
     let _quiet = NoDaemons::start()?;
     let install = || apt_get().args(["install", "--yes", "--no-install-recommends", "--quiet=2"]).args(packages).run();

@@ -12,6 +12,7 @@ pub mod lint;
 pub mod platform;
 mod program;
 mod progress;
+pub mod python;
 mod repository;
 mod settings;
 pub mod test;

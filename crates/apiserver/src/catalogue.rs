@@ -93,6 +93,11 @@ impl Resource {
         self.group == group && self.plural == plural
     }
 
+    /// Whether its objects are service accounts, for which tokens can be asked.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.built_in && self.is("", "serviceaccounts")
+    }
+
     /// What it adds to the OpenAPI document of its group and version.
     pub(crate) fn doc(&self) -> ResourceDoc<'_> {
         ResourceDoc {

@@ -36,10 +36,12 @@ mod presented;
 mod read;
 mod scale;
 mod selection;
+mod service_accounts;
 mod strategic;
 mod strategy;
 mod tasks;
 mod tokens;
+mod turns;
 mod update;
 mod versions;
 mod watch;
@@ -56,6 +58,7 @@ pub(crate) use model::{
     WatchOptions, WatchStream, WriteOptions, Written,
 };
 
+pub(crate) use metadata::seconds;
 pub(crate) use presented::Presented;
 
 pub use admission::{Admission, AdmissionRequest, Operation};
@@ -87,6 +90,7 @@ pub(crate) struct Registry {
     admission: Vec<Arc<dyn Admission>>,
     codec: codec::Codec,
     cached_lists: cached_list::CachedLists,
+    turns: turns::Turns,
     definitions: tokio::sync::Mutex<crate::catalogue::Definitions>,
 }
 
@@ -100,6 +104,7 @@ impl Registry {
             admission,
             codec: codec::Codec::default(),
             cached_lists: cached_list::CachedLists::default(),
+            turns: turns::Turns::default(),
             definitions: tokio::sync::Mutex::default(),
         }
     }

@@ -12,6 +12,9 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Error;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A computing centre's Jupyter platform: Kubernetes-style resources, kept converged on Docker Swarm.
 #[derive(Debug, Parser)]
 #[command(name = "essaim", version)]

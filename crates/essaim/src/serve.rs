@@ -12,6 +12,7 @@ mod access;
 mod api;
 mod hold;
 mod roles;
+mod sealing;
 mod site_key;
 
 use std::{path::Path, sync::Arc};

@@ -46,6 +46,8 @@ pub(crate) struct Rule {
     transition: bool,
     /// `oldSelf` is an optional value, and the rule holds for new objects too.
     optional_old_self: bool,
+    /// How deep the evaluator goes for it.
+    depth: usize,
     expression: Arc<Expression>,
 }
 
@@ -54,11 +56,12 @@ pub(crate) fn evaluate(root: &Node, new: &Value, old: Option<&Value>) -> Vec<Fie
     if !root.has_rules {
         return Vec::new();
     }
-    let evaluated = stack::on_own_stack(|| {
+    let pass = || {
         let mut pass = Pass { budget: Arc::new(Budget::default()), errors: Vec::new() };
         pass.walk(root, new, old, &Path::ROOT);
         pass.errors
-    });
+    };
+    let evaluated = if root.has_deep_rules { stack::on_own_stack(pass) } else { Ok(pass()) };
     evaluated.unwrap_or_else(|words| {
         vec![FieldError {
             reason: Reason::InternalError,

@@ -122,6 +122,8 @@ pub(crate) struct Node {
     pub(crate) rules: Vec<Rule>,
     /// Whether this node or one below it carries rules.
     pub(crate) has_rules: bool,
+    /// Some of those rules go deeper than a server's thread has room for.
+    pub(crate) has_deep_rules: bool,
 }
 
 /// Bounds of one value.

@@ -13,6 +13,7 @@
 
 mod embedded;
 mod model;
+mod sealed;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -22,3 +23,4 @@ pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,
     Transaction, Watch,
 };
+pub use sealed::{Sealed, SealingKey};

@@ -62,7 +62,10 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
     if !options.short {
         findings.push(bench.start_again()?);
     }
-    print(&findings, &format!("{} s a load, {} objects of {} bytes", options.seconds, bench.objects, bench.object_bytes));
+    print(
+        &findings,
+        &format!("{} s a load, {} objects of {} bytes", options.seconds, bench.objects, bench.object_bytes),
+    );
     Ok(())
 }
 
@@ -112,7 +115,8 @@ impl Bench {
 
     fn create(&mut self, prefix: &str, clients: usize, period: Duration) -> Result<Outcome, Error> {
         say(&format!("creates, {clients} at once"));
-        let outcome = self.wrk().run(&Load { script: "create.lua", arguments: &[prefix], path: COLLECTION, clients, period })?;
+        let outcome =
+            self.wrk().run(&Load { script: "create.lua", arguments: &[prefix], path: COLLECTION, clients, period })?;
         self.objects = self.names()?.len();
         Ok(outcome)
     }
@@ -154,7 +158,10 @@ impl Bench {
             say(&format!("{watchers} watchers, {rate} changes/s"));
             let seen = watchers::run(&self.platform, LOGIN, COLLECTION, watchers, rate, self.period)?;
             findings.push(Finding::figure(
-                &format!("{watchers} watchers, {:.0} changes/s made: share of events delivered", seen.changes_per_second),
+                &format!(
+                    "{watchers} watchers, {:.0} changes/s made: share of events delivered",
+                    seen.changes_per_second
+                ),
                 seen.share,
                 "",
                 "–",

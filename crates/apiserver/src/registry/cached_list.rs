@@ -8,7 +8,7 @@ use std::{
 use essaim_store::{Key, Revision};
 use serde_json::Value;
 
-use super::{ListOptions, Presented, Registry, Scope, tasks::News};
+use super::{ListOptions, Presented, Registry, Scope, codec, tasks::News};
 use crate::{ApiError, catalogue::Resource};
 
 /// When each resource last changed, and lists made since. A std mutex: it is held for a lookup.
@@ -22,10 +22,10 @@ type Objects = Arc<Vec<Arc<Value>>>;
 
 #[derive(Default)]
 struct State {
-    /// By storage prefix.
+    /// By storage prefix; those of single namespaces only where somebody asked for their list.
     changed: HashMap<String, Revision>,
-    /// By identity of the resource.
-    lists: HashMap<u64, (Revision, Objects)>,
+    /// By identity of the resource and the prefix that was listed.
+    lists: HashMap<(u64, String), (Revision, Objects)>,
 }
 
 impl CachedLists {
@@ -37,17 +37,25 @@ impl CachedLists {
             Some(changed) => *changed = revision.max(*changed),
             None => drop(state.changed.insert(prefix.to_owned(), revision)),
         }
+        if let Some(changed) = key.rfind('/').and_then(|end| state.changed.get_mut(&key[..=end])) {
+            *changed = revision.max(*changed);
+        }
     }
 
-    fn current(&self, resource: &Resource) -> Option<Objects> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = state.changed.get(&resource.storage_prefix).copied().unwrap_or_default();
-        state.lists.get(&resource.identity).filter(|(revision, _)| *revision >= changed).map(|(_, list)| list.clone())
-    }
-
-    fn keep(&self, resource: &Resource, revision: Revision, list: &Objects) {
+    fn current(&self, resource: &Resource, prefix: &str) -> Option<Objects> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = state.lists.entry(resource.identity).or_default();
+        let Some(changed) = state.changed.get(prefix).copied() else {
+            // From here on changes under the prefix are noted, before it is listed for the first time.
+            state.changed.insert(prefix.to_owned(), Revision::default());
+            return None;
+        };
+        let kept = state.lists.get(&(resource.identity, prefix.to_owned()));
+        kept.filter(|(revision, _)| *revision >= changed).map(|(_, list)| list.clone())
+    }
+
+    fn keep(&self, resource: &Resource, prefix: String, revision: Revision, list: &Objects) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = state.lists.entry((resource.identity, prefix)).or_default();
         if newest.0 <= revision {
             *newest = (revision, list.clone());
         }
@@ -64,13 +72,24 @@ impl Registry {
     /// All objects of a resource in all namespaces, parsed. Sees every write that this process has answered, and those of
     /// other processes as soon as their watch events arrive.
     pub(crate) async fn cached_list(&self, resource: &Arc<Resource>) -> Result<Objects, ApiError> {
-        if let Some(list) = self.cached_lists.current(resource) {
+        self.cached_objects(resource, None).await
+    }
+
+    /// The same for one namespace: writes in other namespaces do not make it read again. For namespaces that the server
+    /// itself chooses, since what is kept for them is kept for good.
+    pub(crate) async fn cached_list_in(&self, resource: &Arc<Resource>, namespace: &str) -> Result<Objects, ApiError> {
+        self.cached_objects(resource, Some(namespace)).await
+    }
+
+    async fn cached_objects(&self, resource: &Arc<Resource>, namespace: Option<&str>) -> Result<Objects, ApiError> {
+        let prefix = codec::prefix(resource, namespace);
+        if let Some(list) = self.cached_lists.current(resource, &prefix) {
             return Ok(list);
         }
-        let scope = Scope { resource: resource.clone(), namespace: None };
+        let scope = Scope { resource: resource.clone(), namespace: namespace.map(str::to_owned) };
         let list = self.list(&scope, ListOptions::default()).await?;
         let objects = Arc::new(list.items.iter().map(Presented::value).collect::<Result<Vec<_>, _>>()?);
-        self.cached_lists.keep(resource, list.revision, &objects);
+        self.cached_lists.keep(resource, prefix, list.revision, &objects);
         Ok(objects)
     }
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use essaim_store::{Change, ChangeKind, Key, Record, Revision};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
 use super::{
     admission::complete,
-    object::{metadata_mut, set_meta},
+    object::set_meta,
     parsed::{Identity, Parsed},
     presented::Presented,
     versions,
@@ -37,36 +38,56 @@ pub(super) fn prefix(resource: &Resource, namespace: Option<&str>) -> String {
 }
 
 /// The bytes to store for a served object.
-pub(super) fn encode(object: &Value, resource: &Resource) -> Bytes {
+pub(super) fn encode(object: &Value, resource: &Resource) -> Result<Bytes, ApiError> {
+    if versions::is_stored_form(resource) {
+        return encode_stored(object);
+    }
     let mut stored = object.clone();
     versions::to_stored(&mut stored, resource);
-    encode_stored(stored)
+    encode_stored(&stored)
 }
 
-/// The bytes of an object in its stored form.
-pub(super) fn encode_stored(mut stored: Value) -> Bytes {
-    metadata_mut(&mut stored).remove("resourceVersion");
-    Bytes::from(text(&stored))
-}
-
-/// JSON with `apiVersion`, `kind` and `metadata` in front, where [`Presented`] expects them.
-fn text(object: &Value) -> String {
-    let empty = Map::new();
-    let fields = object.as_object().unwrap_or(&empty);
-    let in_front = FRONT.iter().filter_map(|name| fields.get_key_value(*name));
-    let behind = fields.iter().filter(|(name, _)| !FRONT.contains(&name.as_str()));
-    let mut text = String::from("{");
-    for (name, value) in in_front.chain(behind) {
-        let comma = if text.len() > 1 { "," } else { "" };
-        text.extend([comma, &Value::from(name.as_str()).to_string(), ":", &value.to_string()]);
-    }
-    text.push('}');
+/// The bytes of an object in its stored form. Its revision, if it shows one, is left out.
+pub(super) fn encode_stored(stored: &Value) -> Result<Bytes, ApiError> {
+    let mut text = serde_json::to_vec(&Text(stored)).map_err(ApiError::internal)?;
     // It is kept as long as the object: without the room that it grew into.
     text.shrink_to_fit();
-    text
+    Ok(text.into())
 }
 
+/// `apiVersion`, `kind` and `metadata` stand in front, where [`Presented`] expects them.
+struct Text<'a>(&'a Value);
+
 const FRONT: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(fields) = self.0 else { return self.0.serialize(serializer) };
+        let mut map = serializer.serialize_map(None)?;
+        for name in FRONT {
+            match fields.get(name) {
+                Some(Value::Object(metadata)) if name == "metadata" => {
+                    map.serialize_entry(name, &Metadata(metadata))?;
+                }
+                Some(value) => map.serialize_entry(name, value)?,
+                None => {}
+            }
+        }
+        for (name, value) in fields.iter().filter(|(name, _)| !FRONT.contains(&name.as_str())) {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Without the revision, which the store knows.
+struct Metadata<'a>(&'a Map<String, Value>);
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().filter(|(name, _)| *name != "resourceVersion"))
+    }
+}
 
 /// The stored form of a record, with its revision. For the server's own tasks, which change no other fields than those they name.
 pub(super) fn decode_stored(record: &Record) -> Result<Value, ApiError> {

@@ -65,9 +65,12 @@ impl Registry {
             }
             let name = meta(&object, "name").to_owned();
             let key = codec::key(&scope.resource, scope.namespace.as_deref(), &name);
-            match self.create_once(&scope, &key, object.clone(), draft.owned, options).await {
+            match self.create_once(&scope, &key, &mut object, draft.owned, options).await {
                 Ok(mut written) => {
                     written.warnings.splice(..0, draft.warnings);
+                    if !options.dry_run && scope.resource.built_in && scope.resource.is("", "namespaces") {
+                        self.furnish(&name).await;
+                    }
                     return self.settled(&scope, written, options.dry_run).await;
                 }
                 Err(Failure::Refused(error)) => return Err(error),
@@ -87,30 +90,34 @@ impl Registry {
         Err(ApiError::too_many_requests())
     }
 
+    /// `object` may be handed in again, whatever became of it.
     async fn create_once(
         &self,
         scope: &Scope,
         key: &Key,
-        mut object: Value,
+        object: &mut Value,
         owned: bool,
         options: &WriteOptions,
     ) -> Result<Written, Failure> {
         let (resource, now) = (&scope.resource, (self.clock)());
         let mut preconditions = vec![Precondition::Absent(key.clone())];
-        preconditions.extend(self.place(scope, meta(&object, "name")).await?);
+        preconditions.extend(self.place(scope, meta(object, "name")).await?);
 
-        metadata::set_on_create(&mut object, now, strategy::counts_generations(resource));
-        let mut object = strategy::prepare_create(object, resource)?;
-        object = self.admit(scope, Part::Main, Operation::Create, object, None, options.dry_run)?;
-        options.guard.check(&object)?;
-        let mut errors = metadata::validate(&object, strategy::name_rule(resource));
-        errors.extend(strategy::validate(&object, None, resource));
-        errors.extend(resource.schema.validate(&object, None));
-        scope.refuse(meta(&object, "name"), &errors)?;
-        if !owned {
-            object = managers::record(resource, Part::Main, options, None, &object, &metadata::seconds(now))?;
-        }
-        let bytes = codec::encode(&object, resource);
+        metadata::set_on_create(object, now, strategy::counts_generations(resource));
+        *object = strategy::prepare_create(std::mem::take(object), resource)?;
+        *object = self.admit(scope, Part::Main, Operation::Create, std::mem::take(object), None, options.dry_run)?;
+        options.guard.check(object)?;
+        let mut errors = metadata::validate(object, strategy::name_rule(resource));
+        errors.extend(strategy::validate(object, None, resource));
+        errors.extend(strategy::validate_schema(resource, object, None));
+        scope.refuse(meta(object, "name"), &errors)?;
+        // Apart from the draft, which is needed again if something moved below it.
+        let object = if owned {
+            object.clone()
+        } else {
+            managers::record(resource, Part::Main, options, None, object, &metadata::seconds(now))?
+        };
+        let bytes = codec::encode(&object, resource)?;
         limits::check_size(bytes.len())?;
 
         if options.dry_run {

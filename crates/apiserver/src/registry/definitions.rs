@@ -66,7 +66,9 @@ impl Registry {
             return Ok(false);
         }
         let precondition = Precondition::ModifiedAt(custom.key.clone(), custom.revision);
-        match self.commit_one(vec![precondition], Mutation::Put(custom.key.clone(), codec::encode_stored(object))).await
+        match self
+            .commit_one(vec![precondition], Mutation::Put(custom.key.clone(), codec::encode_stored(&object)?))
+            .await
         {
             Err(Failure::Refused(error)) => Err(error),
             Ok(_) | Err(Failure::Lost(_)) => Ok(true),
@@ -137,7 +139,7 @@ impl Registry {
         let mutation = if is_finished(&object) {
             Mutation::Delete(custom.key.clone())
         } else {
-            Mutation::Put(custom.key.clone(), codec::encode_stored(object))
+            Mutation::Put(custom.key.clone(), codec::encode_stored(&object)?)
         };
         let precondition = Precondition::ModifiedAt(custom.key.clone(), custom.revision);
         match self.commit_one(vec![precondition], mutation).await {

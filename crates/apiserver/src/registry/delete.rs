@@ -85,7 +85,7 @@ impl Registry {
         }
         // What is younger than its definition counts as written under it.
         preconditions.extend(scope.definition_precondition());
-        let bytes = codec::encode(&object, resource);
+        let bytes = codec::encode(&object, resource)?;
         let revision = self.commit_one(preconditions, Mutation::Put(record.key.clone(), bytes.clone())).await?;
         Ok(Deleted::Pending(Codec::written(&bytes, object, revision, resource)))
     }

@@ -232,8 +232,8 @@ impl Registry {
             } else {
                 preconditions.extend(scope.as_ref().and_then(Scope::definition_precondition));
                 let bytes = match &scope {
-                    Some(scope) => codec::encode(&object, &scope.resource),
-                    None => codec::encode_stored(object),
+                    Some(scope) => codec::encode(&object, &scope.resource)?,
+                    None => codec::encode_stored(&object)?,
                 };
                 Mutation::Put(key.clone(), bytes)
             };

@@ -4,7 +4,7 @@ use essaim_structured_merge::{self as merge, Applied, ApplyContext, Conflict, Up
 use serde_json::Value;
 
 use super::{Part, WriteOptions};
-use crate::{ApiError, catalogue::Resource, error::Cause};
+use crate::{ApiError, catalogue::Resource, error::Cause, heavy};
 
 /// The longest name of a field manager.
 const MANAGER_BYTES: usize = 128;
@@ -29,7 +29,7 @@ pub(super) fn record(
         reset_fields: reset_fields(resource, part),
         known_versions: &known,
     };
-    merge::update(live, new, &context).map_err(refusal)
+    heavy::run(heavy::weight(new), || merge::update(live, new, &context)).map_err(refusal)
 }
 
 /// Merges what a manager wants into what stands there.
@@ -52,7 +52,7 @@ pub(super) fn apply(
         reset_fields: reset_fields(resource, part),
         known_versions: &known,
     };
-    merge::apply(live, wanted, &context).map_err(refusal)
+    heavy::run(heavy::weight(wanted), || merge::apply(live, wanted, &context)).map_err(refusal)
 }
 
 /// Refuses names that Kubernetes refuses.

@@ -42,7 +42,7 @@ const FIELDS: [(&str, Form); 15] = [
 ];
 
 /// The time as objects show it: whole seconds.
-pub(super) fn seconds(now: Timestamp) -> String {
+pub(crate) fn seconds(now: Timestamp) -> String {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
@@ -69,6 +69,12 @@ pub(super) fn check_form(object: &mut Value) -> Result<Vec<String>, ApiError> {
     for (name, value) in metadata.iter() {
         form_of(name).map_or(Ok(()), |form| form.check(&format!("metadata.{name}"), value))?;
     }
+    for field in ["creationTimestamp", "deletionTimestamp"] {
+        metadata.get_mut(field).map_or(Ok(()), |value| canonical_time(&format!("metadata.{field}"), value))?;
+    }
+    for entry in metadata.get_mut("managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
+        entry.get_mut("time").map_or(Ok(()), |value| canonical_time("metadata.managedFields.time", value))?;
+    }
     metadata.retain(|name, value| !is_empty_list_or_map(name, value));
     Ok(unknown)
 }
@@ -80,6 +86,14 @@ pub(super) fn nulls_are_empty(map: Option<&mut Value>) {
             *value = "".into();
         }
     }
+}
+
+/// The same instant as the server writes it: clients read `…Z` and send back `…+00:00` or `….000Z`.
+fn canonical_time(path: &str, value: &mut Value) -> Result<(), ApiError> {
+    let Value::String(text) = value else { return Ok(()) };
+    let time: Timestamp = text.parse().map_err(|_| malformed(path, "a time as in RFC 3339", value))?;
+    *value = seconds(time).into();
+    Ok(())
 }
 
 /// Owners and finalizers that are named twice count once: Kubernetes takes such objects, and some controllers write them.

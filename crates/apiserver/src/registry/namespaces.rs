@@ -165,7 +165,7 @@ impl Registry {
         let mutation = if is_finished(&namespace) {
             Mutation::Delete(record.key.clone())
         } else {
-            Mutation::Put(record.key.clone(), codec::encode(&namespace, resource))
+            Mutation::Put(record.key.clone(), codec::encode(&namespace, resource)?)
         };
         self.commit_one(vec![Precondition::ModifiedAt(record.key.clone(), record.modified)], mutation).await.map(drop)
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     ApiError,
     catalogue::{EXTENSIONS_GROUP, RBAC_GROUP, Resource},
+    heavy,
 };
 
 /// The label by which selectors can name a namespace.
@@ -51,6 +52,12 @@ fn kind(resource: &Resource) -> Kind {
         (EXTENSIONS_GROUP, _) => Kind::Definition,
         _ => Kind::Other,
     }
+}
+
+/// What the schema has against an object.
+pub(super) fn validate_schema(resource: &Resource, object: &Value, live: Option<&Value>) -> Vec<FieldError> {
+    let bytes = if resource.schema.has_rules() { heavy::weight(object) } else { 0 };
+    heavy::run(bytes, || resource.schema.validate(object, live))
 }
 
 /// The rule for the names of a resource's objects.

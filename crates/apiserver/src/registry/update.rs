@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{ApiError, error::Cause};
 
-/// How often a write that names no revision looks again when somebody else was faster.
-const ATTEMPTS: usize = 5;
+/// How often a write that names no revision looks again when somebody else was faster. Those who lost once take turns, so that
+/// only newcomers and the server's own tasks can be faster again.
+const ATTEMPTS: usize = 64;
 
 /// What a client wants to stand there.
 pub(super) struct Proposal {
@@ -95,6 +96,7 @@ impl Registry {
     ) -> Result<Written, ApiError> {
         let mut scope = scope.clone();
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
+        let mut turn = self.turns.join(&key).await;
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
             let live = self.codec.value(&record, &scope.resource)?;
@@ -102,7 +104,11 @@ impl Registry {
             match self.modify_once(&scope, &key, part, options, &Standing { record, live }, proposal).await {
                 Ok(written) => return self.settled(&scope, written, options.dry_run).await,
                 Err(Failure::Refused(error)) => return Err(error),
-                Err(Failure::Lost(lost)) if lost == key => {}
+                Err(Failure::Lost(lost)) if lost == key => {
+                    if turn.is_none() {
+                        turn = Some(self.turns.queue(&key).await);
+                    }
+                }
                 Err(Failure::Lost(lost)) => scope = self.renewed(scope, &lost).await?,
             }
         }
@@ -126,7 +132,7 @@ impl Registry {
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
             return Ok(Written { object: self.codec.present(record, resource)?, created: false, warnings });
         }
-        let bytes = codec::encode(&object, resource);
+        let bytes = codec::encode(&object, resource)?;
         limits::check_size(bytes.len())?;
         if options.dry_run {
             return Ok(Written { object: object.into(), created: false, warnings });
@@ -176,7 +182,7 @@ impl Registry {
         let mut errors = metadata::validate_update(&object, live);
         errors.extend(metadata::validate(&object, strategy::name_rule(resource)));
         errors.extend(strategy::validate(&object, Some(live), resource));
-        errors.extend(resource.schema.validate(&object, Some(live)));
+        errors.extend(strategy::validate_schema(resource, &object, Some(live)));
         scope.refuse(meta(live, "name"), &errors)?;
         if owned {
             return Ok(object);

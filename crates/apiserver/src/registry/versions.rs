@@ -29,6 +29,11 @@ pub(super) fn from_stored(object: &mut Value, resource: &Resource) {
     fields.insert("kind".into(), resource.kind.as_str().into());
 }
 
+/// Whether the form that the resource serves is the stored one.
+pub(super) fn is_stored_form(resource: &Resource) -> bool {
+    resource.storage_schema.is_none() && !is_new_event(resource)
+}
+
 /// From the form that the resource serves to the stored one.
 pub(super) fn to_stored(object: &mut Value, resource: &Resource) {
     if is_new_event(resource) {

@@ -3,7 +3,7 @@
 //! Each connection is a task in one set that the listener owns. When the token is cancelled the listener accepts no more,
 //! ends watches, lets requests under way finish for a bounded time, and then drops what is left.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Extension, extract::Request, middleware::map_request};
 use hyper_util::{
@@ -21,10 +21,12 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{ApiServer, Tls, service::ListenerStop};
-use crate::auth::PeerCertificate;
+use crate::{audit::PeerAddress, auth::PeerCertificate};
 
-/// A client that does not finish its handshake or its headers, or asks nothing at all, in this time is cut off.
+/// A client that does not finish its handshake, or asks nothing at all, in this time is cut off.
 const SLOW_CLIENT: Duration = Duration::from_secs(10);
+/// How long a connection may stay open between two requests, as in Kubernetes; also how long the head of one may take.
+const IDLE: Duration = Duration::from_secs(90);
 /// How long requests under way may take when the listener stops.
 const DRAIN: Duration = Duration::from_secs(10);
 /// The most connections; further ones wait in the kernel's queue.
@@ -61,8 +63,9 @@ impl ApiServer {
                 Some(_) = connections.join_next() => continue,
                 accepted = accept(&listener, &places) => accepted,
             };
-            let Some((socket, place)) = accepted else { continue };
-            let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
+            let Some((socket, peer, place)) = accepted else { continue };
+            let (acceptor, watcher) = (acceptor.clone(), graceful.watcher());
+            let router = router.clone().layer(Extension(PeerAddress(peer)));
             connections.spawn(async move {
                 if let Some(stream) = handshake(&acceptor, socket).await {
                     converse(stream, router, watcher).await;
@@ -82,13 +85,13 @@ impl ApiServer {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((socket, _)) => {
+        Ok((socket, peer)) => {
             // Watch events are small and should leave at once; a socket without the option works as well.
             let _ = socket.set_nodelay(true);
-            Some((socket, place))
+            Some((socket, peer, place))
         }
         Err(error) => {
             tracing::debug!(%error, "cannot accept a connection");
@@ -143,7 +146,7 @@ async fn silence(asked: &CancellationToken) {
 
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(SLOW_CLIENT).max_buf_size(HEADER_BYTES as usize);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADER_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())

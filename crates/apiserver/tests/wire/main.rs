@@ -1,9 +1,11 @@
 //! The API as a real kube client sees it: in the process and over TLS, against a toy kind.
 
+mod audit;
 mod discovery;
 mod objects;
 mod patches;
 mod rights;
 mod support;
+mod tokens;
 mod transport;
 mod watches;

@@ -51,25 +51,29 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// `correlatable`: whether an old value can be found for this one on update.
     fn node(&mut self, node: &mut Node, schema: &Value, correlatable: bool, path: &Path<'_>) {
-        let mut below = false;
+        let (mut below, mut deep) = (false, false);
         let named = path.field("properties");
         for (name, child) in &mut node.properties {
             if let Some(schema) = schema.get("properties").and_then(|properties| properties.get(name)) {
                 self.node(child, schema, correlatable && !node.atomic_map, &named.key(name));
                 below |= child.has_rules;
+                deep |= child.has_deep_rules;
             }
         }
         if let (Additional::Schema(child), Some(schema)) = (&mut node.additional, schema.get("additionalProperties")) {
             self.node(child, schema, correlatable && !node.atomic_map, &path.field("additionalProperties"));
             below |= child.has_rules;
+            deep |= child.has_deep_rules;
         }
         if let (Some(child), Some(schema)) = (&mut node.items, schema.get("items")) {
             let told_apart = matches!(node.list_type, ListType::Map(_));
             self.node(child, schema, correlatable && told_apart, &path.field("items"));
             below |= child.has_rules;
+            deep |= child.has_deep_rules;
         }
         node.rules = self.rules(node, schema, correlatable, path);
         node.has_rules = below || !node.rules.is_empty();
+        node.has_deep_rules = deep || node.rules.iter().any(|rule| rule.depth > stack::ORDINARY_DEPTH);
     }
 
     fn rules(&mut self, node: &Node, schema: &Value, correlatable: bool, path: &Path<'_>) -> Vec<Rule> {
@@ -123,6 +127,7 @@ fn rule(node: &Node, rule: &Value, correlatable: bool) -> Result<Rule, FieldErro
     if message.is_none() && source.contains('\n') && text("messageExpression").is_none() {
         return Err(FieldError::required("message", "message must be specified if rule contains line breaks"));
     }
+    let mut depth = findings.depth;
     let message_expression = match text("messageExpression") {
         None => None,
         Some(source) => {
@@ -131,6 +136,7 @@ fn rule(node: &Node, rule: &Value, correlatable: bool) -> Result<Rule, FieldErro
             if findings.uses_old_self && !transition {
                 return Err(failed("messageExpression", source, "undeclared reference to 'oldSelf'"));
             }
+            depth = depth.max(findings.depth);
             Some(Arc::new(expression))
         }
     };
@@ -142,6 +148,7 @@ fn rule(node: &Node, rule: &Value, correlatable: bool) -> Result<Rule, FieldErro
         field_path: field_path(node, text("fieldPath"))?,
         transition,
         optional_old_self,
+        depth,
         expression: Arc::new(expression),
     })
 }

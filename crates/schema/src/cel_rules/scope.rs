@@ -21,13 +21,22 @@ const LOOP_DEPTH: usize = 6;
 /// What a rule was found to use.
 pub(super) struct Findings {
     pub(super) uses_old_self: bool,
+    /// How many operations stand inside one another, a loop counted as several.
+    pub(super) depth: usize,
 }
 
 pub(super) fn check(node: &Node, expression: &Expression, optional_old_self: bool) -> Result<Findings, String> {
-    let mut walk =
-        Walk { root: node, optional_old_self, variables: Vec::new(), loops: 0, depth: 0, uses_old_self: false };
+    let mut walk = Walk {
+        root: node,
+        optional_old_self,
+        variables: Vec::new(),
+        loops: 0,
+        depth: 0,
+        deepest: 0,
+        uses_old_self: false,
+    };
     walk.expression(expression)?;
-    Ok(Findings { uses_old_self: walk.uses_old_self })
+    Ok(Findings { uses_old_self: walk.uses_old_self, depth: walk.deepest })
 }
 
 /// A variable of a loop, and the schema of its value where it is known.
@@ -39,6 +48,7 @@ struct Walk<'a> {
     variables: Vec<Variable<'a>>,
     loops: usize,
     depth: usize,
+    deepest: usize,
     uses_old_self: bool,
 }
 
@@ -73,6 +83,7 @@ impl<'a> Walk<'a> {
     fn expression(&mut self, expression: &'a Expression) -> Result<Option<&'a Node>, String> {
         let deeper = if matches!(expression.expr, Expr::Comprehension(_)) { LOOP_DEPTH } else { 1 };
         self.depth += deeper;
+        self.deepest = self.deepest.max(self.depth);
         if self.depth > MAX_DEPTH {
             return Err("the expression nests too deeply".to_owned());
         }

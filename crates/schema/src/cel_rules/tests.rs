@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::stack;
 use crate::{FieldError, Structural};
 
 fn schema(rules: &Value) -> Value {
@@ -186,6 +187,20 @@ fn rules_that_cannot_work_are_refused_with_the_schema() {
     uncorrelatable["properties"]["spec"]["properties"]["names"]["items"]["x-kubernetes-validations"] =
         json!([{"rule": "self == oldSelf"}]);
     assert!(Structural::compile(&uncorrelatable).is_err());
+}
+
+#[test]
+fn ordinary_rules_need_half_a_thread() {
+    let sum = format!("self.replicas{} > 0", " + 1".repeat(stack::ORDINARY_DEPTH - 4));
+    let loops = "[1, 2].all(a, a > 0)".to_owned();
+    for rule in [sum, loops] {
+        let schema = compiled(&json!([{"rule": rule}]));
+        assert!(!schema.root().has_deep_rules, "{rule}");
+        let evaluate = move || schema.validate(&json!({"spec": {"replicas": 1}}), None);
+        // An overflow ends the process, and so the test.
+        let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(evaluate).unwrap();
+        assert_eq!(thread.join().unwrap(), []);
+    }
 }
 
 #[test]

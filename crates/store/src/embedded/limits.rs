@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use crate::model::{Error, Key, Mutation, Precondition, Transaction};
+use crate::{
+    model::{Error, Key, Mutation, Precondition, Transaction},
+    sealed::plain_len,
+};
 
 const KEY_BYTES: usize = 1 << 10;
 /// What etcd accepts in one request.
@@ -42,8 +45,8 @@ pub(super) fn check(transaction: &Transaction) -> Result<(), Error> {
 
 fn check_mutation(mutation: &Mutation) -> Result<&Key, Error> {
     match mutation {
-        Mutation::Put(key, value) if value.len() > VALUE_BYTES => {
-            let (key, len) = (key.as_str(), value.len());
+        Mutation::Put(key, value) if plain_len(value) > VALUE_BYTES => {
+            let (key, len) = (key.as_str(), plain_len(value));
             Err(invalid(format!("the value of {key} has {len} bytes, at most {VALUE_BYTES}")))
         }
         Mutation::Put(key, _) | Mutation::Delete(key) => check_key(key).map(|()| key),

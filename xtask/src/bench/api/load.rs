@@ -40,7 +40,8 @@ impl Wrk<'_> {
         let seconds = load.period.as_secs();
         let script = repository::root().join("deploy/bench/api").join(load.script);
         let wrk = Program::new("wrk").args(["--threads", "1", "--latency", "--timeout", "20s"]);
-        let wrk = wrk.args(["--connections", &load.clients.to_string(), "--duration", &format!("{seconds}s"), "--script"]);
+        let wrk =
+            wrk.args(["--connections", &load.clients.to_string(), "--duration", &format!("{seconds}s"), "--script"]);
         let wrk = wrk.args([script]).args([format!("https://{}{}", self.server, load.path)]).args(["--"]);
         let said = wrk.args(load.arguments).args([&self.token]).limit(load.period + Duration::from_secs(30)).text()?;
         read(&said).ok_or_else(|| Error::Claim(format!("wrk was not answered well: {said}")))

@@ -53,7 +53,7 @@ pub(super) fn run(
     platform: &Platform,
     login: &str,
     collection: &str,
-    watchers: usize,
+    watchers: u32,
     rate: u32,
     period: Duration,
 ) -> Result<Seen, Error> {
@@ -73,7 +73,7 @@ pub(super) fn run(
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn measure(door: Arc<Door>, pid: u32, watchers: usize, rate: u32, period: Duration) -> Result<Seen, Failure> {
+async fn measure(door: Arc<Door>, pid: u32, watchers: u32, rate: u32, period: Duration) -> Result<Seen, Failure> {
     let (stop, stopped) = watch::channel(false);
     let revision = door.newest().await?;
     let path = format!("{}?watch=true&resourceVersion={revision}", door.collection);
@@ -94,7 +94,7 @@ async fn measure(door: Arc<Door>, pid: u32, watchers: usize, rate: u32, period: 
     }
     Ok(Seen {
         changes_per_second: f64::from(changes) / took.as_secs_f64(),
-        share: f64::from(events) / (f64::from(changes) * watchers as f64),
+        share: f64::from(events) / (f64::from(changes) * f64::from(watchers)),
         microseconds_per_event: ticks / TICKS_A_SECOND * 1e6 / f64::from(events.max(1)),
     })
 }
@@ -114,7 +114,11 @@ async fn write(door: &Arc<Door>, rate: u32, period: Duration) -> Result<(u32, Du
             let mut ticks = tokio::time::interval(Duration::from_secs(1) / each);
             while start.elapsed() < period {
                 ticks.tick().await;
-                let (method, path) = if made == 0 { ("POST", door.collection.clone()) } else { ("PATCH", format!("{}/{name}", door.collection)) };
+                let (method, path) = if made == 0 {
+                    ("POST", door.collection.clone())
+                } else {
+                    ("PATCH", format!("{}/{name}", door.collection))
+                };
                 stream = Some(door.exchange(stream, method, &path, &body(&name, made)).await?);
                 made += 1;
             }
@@ -230,7 +234,9 @@ fn connector(authority: &Path) -> Result<TlsConnector, Error> {
     let pem = fs::read(authority).map_err(Error::file("read", authority))?;
     let claim = |why: String| Error::Claim(format!("{} is no certificate authority: {why}", authority.display()));
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(&pem).map_err(|error| claim(error.to_string()))?).map_err(|error| claim(error.to_string()))?;
+    roots
+        .add(CertificateDer::from_pem_slice(&pem).map_err(|error| claim(error.to_string()))?)
+        .map_err(|error| claim(error.to_string()))?;
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     Ok(Arc::new(config).into())
 }

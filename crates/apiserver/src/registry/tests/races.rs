@@ -128,6 +128,32 @@ async fn one_of_many_takes_a_lease() {
     assert!(outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).all(|error| error.code == 409));
 }
 
+/// Kubernetes never answers 409 to a client that named no revision: whoever was slower looks again, as often as it takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn patches_that_name_no_revision_all_succeed() {
+    let bench = Arc::new(Bench::new().await);
+    bench.create(&bench.widgets(), widget("a", "x")).await.unwrap();
+    let mut patching = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let bench = bench.clone();
+        patching.spawn(async move {
+            let labels = json!({"metadata": {"labels": {format!("l{number}"): "x"}}});
+            if number % 2 == 0 {
+                return bench.merge(&bench.widgets(), "a", labels).await.map(drop);
+            }
+            let mut body = widget("a", "x");
+            body["metadata"]["labels"] = labels["metadata"]["labels"].clone();
+            let (patch, options) = (Patch::Apply(document(body)), by(&format!("manager-{number}")));
+            bench.registry.patch(&bench.widgets(), "a", Part::Main, patch, &options).await.map(drop)
+        });
+    }
+    while let Some(patched) = patching.join_next().await {
+        patched.unwrap().unwrap();
+    }
+    let labels = bench.get(&bench.widgets(), "a").await.unwrap()["metadata"]["labels"].as_object().unwrap().len();
+    assert_eq!(labels, 60);
+}
+
 /// Changes the namespace of every object at the last moment before it is made.
 struct Restless {
     registry: OnceLock<Weak<Registry>>,

@@ -66,6 +66,11 @@ async fn identity_and_server_fields_cannot_be_changed() {
         object
     };
     assert_eq!(refused(bench.update(&scope, with("uid", "other")).await).0, 409);
+    // Clients read the time as a time and write it as theirs do.
+    for spelling in ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.000Z"] {
+        let again = bench.update(&scope, with("creationTimestamp", spelling)).await.unwrap().object;
+        assert_eq!(again["metadata"]["creationTimestamp"], "2026-01-01T00:00:00Z");
+    }
     assert_eq!(refused(bench.update(&scope, with("creationTimestamp", "2020-01-01T00:00:00Z")).await).0, 422);
     let renamed =
         seen(bench.registry.update(&scope, "a", Part::Main, document(with("name", "b")), &by("tester")).await);

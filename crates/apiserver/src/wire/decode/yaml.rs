@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_yaml::options::DuplicateKeyPolicy;
 
 use super::value;
-use crate::{ApiError, registry::Document};
+use crate::{ApiError, heavy, registry::Document};
 
 /// The parser's frames are so large that a server's thread has no room for the deepest document that is admitted, and an
 /// overflow ends the process. Memory is only taken as far as it is used.
@@ -16,11 +16,14 @@ const STACK: usize = 16 << 20;
 
 /// Reads the only document of the body, on a stack of its own.
 pub(super) fn document(bytes: &[u8]) -> Result<Document, ApiError> {
-    thread::scope(|scope| {
-        let parser = thread::Builder::new().name("yaml".to_owned()).stack_size(STACK);
-        let parser = parser.spawn_scoped(scope, || parse(bytes)).map_err(ApiError::internal)?;
-        parser.join().unwrap_or_else(|_| Err(ApiError::internal("the YAML parser panicked")))
-    })
+    let on_own_stack = || {
+        thread::scope(|scope| {
+            let parser = thread::Builder::new().name("yaml".to_owned()).stack_size(STACK);
+            let parser = parser.spawn_scoped(scope, || parse(bytes)).map_err(ApiError::internal)?;
+            parser.join().unwrap_or_else(|_| Err(ApiError::internal("the YAML parser panicked")))
+        })
+    };
+    heavy::run(bytes.len(), on_own_stack)
 }
 
 fn parse(bytes: &[u8]) -> Result<Document, ApiError> {

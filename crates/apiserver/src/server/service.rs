@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RawHandler, RawRequest, attributes,
     attributes::method_not_allowed,
-    limits::{Class, Gate, Place},
+    held::Held,
+    limits::{Class, Gate},
     resources::ResourceRequest,
     unread::Unread,
 };
@@ -43,9 +44,6 @@ use crate::{
         service_paths,
     },
 };
-
-/// Longer than this nothing may take but a watch.
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(34);
 
 /// Everything that requests need.
 pub(super) struct Service {
@@ -135,11 +133,10 @@ impl Service {
         let attributes = attributes::of(&target, parts.uri.path(), &parts.method, &query)?;
         let place = self.gate.enter(class(&attributes), &user)?;
         self.authorizer.require(&user, &attributes).await?;
-        let routed = Box::pin(self.route(&target, &user, &parts, &query, body, place));
-        match tokio::time::timeout(HANDLER_TIMEOUT, routed).await {
-            Ok(response) => response,
-            Err(_) => Err(timed_out()),
-        }
+        let routed = Box::pin(self.route(&target, &user, &parts, &query, body));
+        let handler = self.gate.limits.handler;
+        let response = tokio::time::timeout(handler, routed).await.unwrap_or_else(|_| Err(timed_out(handler)))?;
+        Ok(response.map(|body| Held::guard(body, place)))
     }
 
     /// Who asks, or for whom they may act.
@@ -171,7 +168,6 @@ impl Service {
         parts: &Parts,
         query: &Query,
         body: Body,
-        place: Place,
     ) -> Result<Response, ApiError> {
         if let Some(response) = self.raw(user, parts, query) {
             return response.await;
@@ -180,7 +176,7 @@ impl Service {
             Target::Resource(path) => {
                 let stop =
                     parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());
-                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, place, stop)).await
+                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, stop)).await
             }
             _ if parts.method != Method::GET => Err(method_not_allowed()),
             Target::Discovery(wanted) => {
@@ -228,10 +224,9 @@ fn class(attributes: &Attributes) -> Class {
     }
 }
 
-fn timed_out() -> ApiError {
-    let seconds = HANDLER_TIMEOUT.as_secs();
+fn timed_out(allotted: Duration) -> ApiError {
     let message = format!(
-        "the server was unable to return a response in the time allotted, {seconds} s; it may still be processing it"
+        "the server was unable to return a response in the time allotted, {allotted:?}; it may still be processing it"
     );
     ApiError::new(504, "Timeout", message)
 }

@@ -1,9 +1,11 @@
 //! The API as a real kube client sees it: in the process and over TLS, against a toy kind.
 
 mod discovery;
+mod limits;
 mod objects;
 mod patches;
 mod rights;
+mod sockets;
 mod support;
 mod transport;
 mod watches;

@@ -7,11 +7,13 @@
 //! ```
 
 mod attributes;
+mod held;
 mod limits;
 mod listener;
 mod raw;
 mod resources;
 mod service;
+mod stalled;
 mod start;
 pub mod tls;
 mod token_request;
@@ -54,7 +56,7 @@ pub struct Options {
     pub admission: Vec<Arc<dyn Admission>>,
     /// Further paths that answer GET.
     pub raw_handlers: Vec<RawHandler>,
-    /// How much may be under way at once.
+    /// How much may be under way at once, and how long it may take.
     pub limits: Limits,
 }
 

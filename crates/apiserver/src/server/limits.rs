@@ -1,17 +1,19 @@
-//! How much may be under way at once. What does not fit is answered with 429, never queued.
+//! How much may be under way at once, and how long clients may take. A request that does not fit is answered with 429,
+//! never queued.
 //!
-//! One user gets at most half of it, so that nobody shuts out everybody else.
+//! One user gets at most half of the places, so that nobody shuts out everybody else.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{ApiError, UserInfo};
 
-/// How much may be under way at once; the defaults are those of Kubernetes.
+/// How much may be under way at once, and how long it may take; the defaults are those of Kubernetes where it has any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Requests that read.
@@ -20,11 +22,36 @@ pub struct Limits {
     pub writes: usize,
     /// Watches; they stay for long and are counted apart.
     pub watches: usize,
+    /// Connections; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Requests at once on one connection of HTTP/2. One client has many watches on one connection.
+    pub streams: u32,
+    /// A client that does not finish its handshake, asks nothing at all, or does not answer a ping in this time is cut off.
+    pub silence: Duration,
+    /// How long a connection may stay open between two requests; also how long the head of one may take.
+    pub idle: Duration,
+    /// A client that takes nothing of what is written to it for this long is cut off.
+    pub stalled: Duration,
+    /// Longer than this no request may take but a watch; the time that its body takes to come counts.
+    pub handler: Duration,
+    /// How long requests under way may take when the listener stops.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { reads: 400, writes: 200, watches: 10_000 }
+        Self {
+            reads: 400,
+            writes: 200,
+            watches: 10_000,
+            connections: 10_000,
+            streams: 1000,
+            silence: Duration::from_secs(10),
+            idle: Duration::from_secs(90),
+            stalled: Duration::from_secs(30),
+            handler: Duration::from_secs(34),
+            drain: Duration::from_secs(10),
+        }
     }
 }
 
@@ -49,7 +76,14 @@ impl Class {
 /// A place among the requests under way; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    _taken: Option<(OwnedSemaphorePermit, Share)>,
+    taken: Option<(OwnedSemaphorePermit, Share)>,
+}
+
+impl Place {
+    /// Whether somebody else waits for it.
+    pub(super) fn is_counted(&self) -> bool {
+        self.taken.is_some()
+    }
 }
 
 /// How many places each user has; none is left out. A std mutex: it is held for a look-up only.
@@ -91,7 +125,7 @@ pub(super) struct Gate {
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     watches: Arc<Semaphore>,
-    limits: Limits,
+    pub(super) limits: Limits,
     shares: Shares,
 }
 
@@ -111,7 +145,7 @@ impl Gate {
     /// but their watches count too, since each holds memory.
     pub(super) fn enter(&self, class: Class, user: &UserInfo) -> Result<Place, ApiError> {
         if user.is_master() && class != Class::Watch {
-            return Ok(Place { _taken: None });
+            return Ok(Place { taken: None });
         }
         let (places, all) = match class {
             Class::Read => (&self.reads, self.limits.reads),
@@ -121,7 +155,7 @@ impl Gate {
         let most = if user.is_master() { all } else { all.div_ceil(2) };
         let permit = places.clone().try_acquire_owned().map_err(|_| ApiError::too_many_requests())?;
         let share = Share::take(&self.shares, (user.name.clone(), class), most);
-        Ok(Place { _taken: Some((permit, share.ok_or_else(ApiError::too_many_requests)?)) })
+        Ok(Place { taken: Some((permit, share.ok_or_else(ApiError::too_many_requests)?)) })
     }
 }
 
@@ -132,7 +166,7 @@ mod tests {
 
     #[test]
     fn one_user_leaves_half_of_the_places_to_the_others() {
-        let gate = Gate::new(Limits { reads: 4, writes: 4, watches: 4 });
+        let gate = Gate::new(Limits { reads: 4, writes: 4, watches: 4, ..Limits::default() });
         let (alice, bob) = (UserInfo::new("alice", ["staff"]), UserInfo::new("bob", ["staff"]));
         let taken = [gate.enter(Class::Write, &alice).unwrap(), gate.enter(Class::Write, &alice).unwrap()];
         assert_eq!(gate.enter(Class::Write, &alice).unwrap_err().code, 429);
@@ -144,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_full_house_answers_with_429_and_a_place_given_back_can_be_taken() {
-        let gate = Gate::new(Limits { reads: 1, writes: 1, watches: 1 });
+        let gate = Gate::new(Limits { reads: 1, writes: 1, watches: 1, ..Limits::default() });
         let alice = UserInfo::new("alice", ["staff"]);
         let place = gate.enter(Class::Read, &alice).unwrap();
         let refused = gate.enter(Class::Read, &alice).unwrap_err();

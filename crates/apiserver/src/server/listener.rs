@@ -20,22 +20,14 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiServer, Tls, service::ListenerStop};
+use super::{ApiServer, Limits, Tls, service::ListenerStop, stalled::Stalled};
 use crate::{audit::PeerAddress, auth::PeerCertificate};
 
-/// A client that does not finish its handshake, or asks nothing at all, in this time is cut off.
-const SLOW_CLIENT: Duration = Duration::from_secs(10);
-/// How long a connection may stay open between two requests, as in Kubernetes; also how long the head of one may take.
-const IDLE: Duration = Duration::from_secs(90);
-/// How long requests under way may take when the listener stops.
-const DRAIN: Duration = Duration::from_secs(10);
-/// The most connections; further ones wait in the kernel's queue.
-const CONNECTIONS: usize = 10_000;
-/// One client has many watches on one connection; Kubernetes' default of 100 is too few.
-const STREAMS: u32 = 1000;
 /// How often a silent HTTP/2 connection is tried.
 const PING: Duration = Duration::from_secs(30);
 const HEADER_BYTES: u32 = 64 * 1024;
+/// As many as impersonated groups need, each of which has a line; the bytes bound them anyway.
+const HEADER_LINES: usize = 1000;
 
 /// Why the listener ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +46,8 @@ impl ApiServer {
         tracing::info!(%address, "serving the API");
         let router = self.router().layer(Extension(ListenerStop(shutdown.clone())));
         let acceptor = TlsAcceptor::from(tls.server);
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let limits = self.service.gate.limits;
+        let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
@@ -67,14 +60,14 @@ impl ApiServer {
             let (acceptor, watcher) = (acceptor.clone(), graceful.watcher());
             let router = router.clone().layer(Extension(PeerAddress(peer)));
             connections.spawn(async move {
-                if let Some(stream) = handshake(&acceptor, socket).await {
-                    converse(stream, router, watcher).await;
+                if let Some(stream) = handshake(&acceptor, socket, &limits).await {
+                    converse(stream, router, watcher, &limits).await;
                 }
                 drop(place);
             });
         }
         drop(listener);
-        if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        if timeout(limits.drain, graceful.shutdown()).await.is_err() {
             tracing::warn!("dropped connections that did not finish in time");
         }
         Ok(())
@@ -101,8 +94,11 @@ async fn accept(
     }
 }
 
-async fn handshake(acceptor: &TlsAcceptor, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
-    match timeout(SLOW_CLIENT, acceptor.accept(socket)).await {
+type Stream = TlsStream<Stalled<TcpStream>>;
+
+async fn handshake(acceptor: &TlsAcceptor, socket: TcpStream, limits: &Limits) -> Option<Stream> {
+    let socket = Stalled::guard(socket, limits.stalled);
+    match timeout(limits.silence, acceptor.accept(socket)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
@@ -112,7 +108,12 @@ async fn handshake(acceptor: &TlsAcceptor, socket: TcpStream) -> Option<TlsStrea
     }
 }
 
-async fn converse(stream: TlsStream<TcpStream>, router: axum::Router, watcher: hyper_util::server::graceful::Watcher) {
+async fn converse(
+    stream: Stream,
+    router: axum::Router,
+    watcher: hyper_util::server::graceful::Watcher,
+    limits: &Limits,
+) {
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let router = match certificate.and_then(|certificate| PeerCertificate::read(certificate)) {
         Some(peer) => router.layer(Extension(peer)),
@@ -126,33 +127,38 @@ async fn converse(stream: TlsStream<TcpStream>, router: axum::Router, watcher: h
             std::future::ready(request)
         }
     }));
-    let builder = protocol();
+    let builder = protocol(limits);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::select! {
         ended = watcher.watch(connection.into_owned()) => if let Err(error) = ended {
             tracing::debug!(error = %error, "a connection ended early");
         },
-        () = silence(&asked) => tracing::debug!("a client asked nothing"),
+        () = silence(&asked, limits.silence) => tracing::debug!("a client asked nothing"),
     }
 }
 
 /// Ends if no request came in time. hyper's own limits begin with the first bytes, so that whoever sends none would
 /// keep a place for ever, and without having to say who they are.
-async fn silence(asked: &CancellationToken) {
-    if timeout(SLOW_CLIENT, asked.cancelled()).await.is_ok() {
+async fn silence(asked: &CancellationToken, patience: Duration) {
+    if timeout(patience, asked.cancelled()).await.is_ok() {
         std::future::pending::<()>().await;
     }
 }
 
-fn protocol() -> auto::Builder<TokioExecutor> {
+fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADER_BYTES as usize);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(HEADER_BYTES as usize)
+        .max_headers(HEADER_LINES);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(limits.streams)
         .max_header_list_size(HEADER_BYTES)
         .keep_alive_interval(PING)
-        .keep_alive_timeout(SLOW_CLIENT);
+        .keep_alive_timeout(limits.silence);
     builder
 }

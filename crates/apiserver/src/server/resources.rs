@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use http::{Method, StatusCode, header, request::Parts};
 use tokio_util::sync::CancellationToken;
 
-use super::{attributes::method_not_allowed, limits::Place, service::Service};
+use super::{attributes::method_not_allowed, service::Service};
 use crate::{
     ApiError, UserInfo,
     audit::Trail,
@@ -68,12 +68,12 @@ impl<'a> ResourceRequest<'a> {
         Ok(Self { service, user, parts, query, scope, name: path.name.as_deref(), part })
     }
 
-    /// Carries it out. `place` is held as long as the answer lasts.
-    pub(super) async fn answer(self, body: Body, place: Place, stop: CancellationToken) -> Result<Response, ApiError> {
+    /// Carries it out.
+    pub(super) async fn answer(self, body: Body, stop: CancellationToken) -> Result<Response, ApiError> {
         let deprecation = self.scope.resource.deprecation_warning.clone();
         let mut response = match (&self.parts.method, self.name, self.part) {
             (&Method::GET, Some(name), _) => self.get(name).await,
-            (&Method::GET, None, Part::Main) if self.query.flag("watch") => self.watch(place, stop).await,
+            (&Method::GET, None, Part::Main) if self.query.flag("watch") => self.watch(stop).await,
             (&Method::GET, None, Part::Main) => self.list().await,
             (&Method::POST, None, Part::Main) => self.create(body).await,
             (&Method::PUT, Some(name), _) => self.update(name, body).await,
@@ -124,7 +124,7 @@ impl<'a> ResourceRequest<'a> {
         })
     }
 
-    async fn watch(&self, place: Place, stop: CancellationToken) -> Result<Response, ApiError> {
+    async fn watch(&self, stop: CancellationToken) -> Result<Response, ApiError> {
         self.needs("watch")?;
         let style = self.style(Offer::Watch)?;
         let options = WatchOptions {
@@ -139,7 +139,7 @@ impl<'a> ResourceRequest<'a> {
             Ok(events) => {
                 let events = events.take_until(stop.cancelled_owned()).boxed();
                 let clock = self.service.registry.clock.clone();
-                Ok(watch_frames::respond(self.scope.resource.clone(), events, style, clock, place))
+                Ok(watch_frames::respond(self.scope.resource.clone(), events, style, clock))
             }
             Err(error) if error.code == 410 => Ok(watch_frames::failed(&error)),
             Err(error) => Err(error),

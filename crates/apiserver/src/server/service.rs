@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RawHandler, RawRequest, attributes,
     attributes::method_not_allowed,
-    limits::{Class, Gate, Place},
+    held::Held,
+    limits::{Class, Gate},
     resources::ResourceRequest,
     token_request,
     unread::Unread,
@@ -48,9 +49,6 @@ use crate::{
         service_paths,
     },
 };
-
-/// Longer than this nothing may take but a watch.
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(34);
 
 /// Everything that requests need.
 pub(super) struct Service {
@@ -152,11 +150,10 @@ impl Service {
             trail.decided(allowed.is_ok());
         }
         allowed?;
-        let routed = Box::pin(self.route(&target, &user, &parts, &query, body, place));
-        match tokio::time::timeout(HANDLER_TIMEOUT, routed).await {
-            Ok(response) => response,
-            Err(_) => Err(timed_out()),
-        }
+        let routed = Box::pin(self.route(&target, &user, &parts, &query, body));
+        let handler = self.gate.limits.handler;
+        let response = tokio::time::timeout(handler, routed).await.unwrap_or_else(|_| Err(timed_out(handler)))?;
+        Ok(response.map(|body| Held::guard(body, place)))
     }
 
     /// Who asks, or for whom they may act.
@@ -184,7 +181,6 @@ impl Service {
         parts: &Parts,
         query: &Query,
         body: Body,
-        place: Place,
     ) -> Result<Response, ApiError> {
         if let Some(response) = self.raw(user, parts, query) {
             return response.await;
@@ -196,7 +192,7 @@ impl Service {
             Target::Resource(path) => {
                 let stop =
                     parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());
-                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, place, stop)).await
+                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, stop)).await
             }
             _ if parts.method != Method::GET => Err(method_not_allowed()),
             Target::Discovery(wanted) => {
@@ -244,10 +240,9 @@ fn class(attributes: &Attributes) -> Class {
     }
 }
 
-fn timed_out() -> ApiError {
-    let seconds = HANDLER_TIMEOUT.as_secs();
+fn timed_out(allotted: Duration) -> ApiError {
     let message = format!(
-        "the server was unable to return a response in the time allotted, {seconds} s; it may still be processing it"
+        "the server was unable to return a response in the time allotted, {allotted:?}; it may still be processing it"
     );
     ApiError::new(504, "Timeout", message)
 }

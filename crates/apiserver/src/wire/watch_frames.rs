@@ -22,19 +22,10 @@ use crate::{
     },
 };
 
-/// Turns a stream of events into an answer. `guard` is held until the watch ends.
-pub(crate) fn respond(
-    resource: Arc<Resource>,
-    events: WatchStream,
-    style: Style,
-    clock: Clock,
-    guard: impl Send + 'static,
-) -> Response {
+/// Turns a stream of events into an answer.
+pub(crate) fn respond(resource: Arc<Resource>, events: WatchStream, style: Style, clock: Clock) -> Response {
     let mut framer = Framer { resource, style, first: true };
-    let frames = events.map(move |batch| {
-        let _held = &guard;
-        Ok::<_, Infallible>(framer.batch(batch, clock()))
-    });
+    let frames = events.map(move |batch| Ok::<_, Infallible>(framer.batch(batch, clock())));
     let mut response = bytes(StatusCode::OK, "application/json", Body::from_stream(frames));
     // Proxies in between must not hold events back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

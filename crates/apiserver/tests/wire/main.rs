@@ -2,9 +2,11 @@
 
 mod audit;
 mod discovery;
+mod limits;
 mod objects;
 mod patches;
 mod rights;
+mod sockets;
 mod support;
 mod tokens;
 mod transport;

@@ -11,6 +11,7 @@ mod faults;
 mod fixture;
 mod gateway;
 mod kills;
+mod kube_rs;
 mod kubectl;
 mod overlay;
 mod refusals;

@@ -82,7 +82,7 @@ impl AuditLog {
 
     /// Begins to note a request, if it is one that is noted. What is learned on the way goes into the trail, which is in the
     /// request's extensions.
-    pub(crate) fn begin(&self, request: &mut Request, id: &str, now: Timestamp) -> Option<Arc<Trail>> {
+    pub(crate) fn begin(request: &mut Request, id: &str, now: Timestamp) -> Option<Arc<Trail>> {
         if is_quiet_path(request.method(), request.uri().path()) {
             return None;
         }

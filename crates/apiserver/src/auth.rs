@@ -28,7 +28,7 @@ pub(crate) use authorize::{Attributes, Authorizer, Target};
 pub(crate) use bootstrap::default_manifests;
 pub(crate) use escalation::Guard;
 pub(crate) use impersonation::{impersonated, needed as needed_to_impersonate};
-pub(crate) use issued::Directory as IssuedDirectory;
+pub(crate) use issued::Index as IssuedIndex;
 pub(crate) use oidc::Provider as OidcProvider;
 pub(crate) use reviews::Reviews;
 

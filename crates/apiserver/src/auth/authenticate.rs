@@ -45,7 +45,7 @@ impl Identity {
 #[derive(Default)]
 pub(crate) struct Authenticator {
     pub(crate) configured: Vec<StaticToken>,
-    pub(crate) issued: Option<issued::Directory>,
+    pub(crate) issued: Option<issued::Index>,
     pub(crate) accounts: Option<Arc<AccountTokens>>,
     pub(crate) oidc: Option<Provider>,
 }

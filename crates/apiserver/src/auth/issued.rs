@@ -104,14 +104,14 @@ type Known = Arc<HashMap<String, Issued>>;
 type Source = Arc<Vec<Arc<Value>>>;
 
 /// Knows the issued tokens by reading their Secrets.
-pub(crate) struct Directory {
+pub(crate) struct Index {
     registry: Arc<Registry>,
     place: IssuedTokens,
     /// The index of the newest Secrets. A std mutex, because nothing is awaited under it.
     index: Mutex<(Source, Known)>,
 }
 
-impl Directory {
+impl Index {
     pub(crate) fn new(registry: Arc<Registry>, place: IssuedTokens) -> Self {
         Self { registry, place, index: Mutex::default() }
     }

@@ -73,7 +73,8 @@ pub(super) struct ListenerStop(pub(super) CancellationToken);
 /// Answers one request, whatever happens.
 pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Request) -> Response {
     let audit_id = audit_id(request.headers());
-    let noted = service.audit.as_ref().and_then(|log| Some((log, log.begin(&mut request, &audit_id, service.now())?)));
+    let noted =
+        service.audit.as_ref().and_then(|log| Some((log, AuditLog::begin(&mut request, &audit_id, service.now())?)));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = tokio::time::Instant::now();
     let answered = AssertUnwindSafe(Box::pin(service.answer(request))).catch_unwind().await;

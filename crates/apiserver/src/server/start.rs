@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ApiServer, Options, StartError, limits::Gate, service::Service, tls};
 use crate::{
     ApiError,
-    auth::{AccountTokens, Authenticator, Authorizer, IssuedDirectory, OidcProvider, Reviews, default_manifests},
+    auth::{AccountTokens, Authenticator, Authorizer, IssuedIndex, OidcProvider, Reviews, default_manifests},
     registry::{Admission, Document, FieldValidation, Part, Patch, Registry, Scope, WriteOptions},
 };
 
@@ -38,7 +38,7 @@ impl ApiServer {
         registry.spawn_tasks(&mut tasks, &stop);
         let key = options.service_account_key.or_else(tls::passing_service_account_key);
         let accounts = key.and_then(|key| AccountTokens::new(registry.clone(), &key)).map(Arc::new);
-        let issued = options.issued_tokens.clone().map(|place| IssuedDirectory::new(registry.clone(), place));
+        let issued = options.issued_tokens.clone().map(|place| IssuedIndex::new(registry.clone(), place));
         let oidc = options.oidc.map(OidcProvider::new).transpose().map_err(StartError::Oidc)?;
         let authenticator =
             Arc::new(Authenticator { configured: options.tokens, issued, accounts: accounts.clone(), oidc });

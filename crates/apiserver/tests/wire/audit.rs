@@ -1,5 +1,7 @@
 //! The audit log, as it lies on the disk.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails should fail the test")]
+
 use std::{fs, path::Path};
 
 use axum::body::Body;

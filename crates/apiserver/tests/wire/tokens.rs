@@ -1,5 +1,7 @@
 //! Tokens that the server knows by its objects: issued ones, and those of service accounts.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails should fail the test")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},

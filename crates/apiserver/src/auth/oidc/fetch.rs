@@ -146,9 +146,11 @@ impl Source {
                 return Err(OidcError::Status { url: url.to_owned(), status: answer.status() });
             }
             let body = Limited::new(answer.into_body(), DOCUMENT_BYTES).collect().await;
-            body.map(http_body_util::Collected::to_bytes).map_err(|error| match error.is::<LengthLimitError>() {
-                true => OidcError::Content { url: url.to_owned(), expected: "a document of at most 512 KiB" },
-                false => broken(error),
+            body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    return OidcError::Content { url: url.to_owned(), expected: "a document of at most 512 KiB" };
+                }
+                broken(error)
             })
         };
         // The connection carries the exchange; how it ends is seen there.

@@ -30,7 +30,7 @@ struct Issuer {
     ca_pem: String,
     keys: Arc<Mutex<Vec<Value>>>,
     asked: Arc<AtomicUsize>,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
 
 impl Issuer {
@@ -66,7 +66,7 @@ impl Issuer {
                 let _ = stream.shutdown().await;
             }
         });
-        Self { url, ca_pem: certificate.pem(), keys, asked, _serving: serving }
+        Self { url, ca_pem: certificate.pem(), keys, asked, serving }
     }
 
     fn settings(&self) -> Oidc {
@@ -205,7 +205,7 @@ async fn an_issuer_that_is_away_is_asked_rarely_and_its_keys_hold_for_a_day() {
     claims["exp"] = (now().as_second() + 1_000_000).into();
     let token = signed(&key, &claims);
     assert!(judge(&provider, &token, now()).await.is_ok());
-    issuer._serving.shutdown().await;
+    issuer.serving.shutdown().await;
     assert!(judge(&provider, &token, now() + SignedDuration::from_hours(23)).await.is_ok());
     let refused = judge(&provider, &token, now() + SignedDuration::from_hours(25)).await.unwrap_err();
     assert!(refused.contains("too old"), "{refused}");
@@ -213,8 +213,21 @@ async fn an_issuer_that_is_away_is_asked_rarely_and_its_keys_hold_for_a_day() {
     let fresh = Provider::new(issuer.settings()).unwrap();
     let refused = judge(&fresh, &token, now()).await.unwrap_err();
     assert!(refused.contains("could not be fetched"), "{refused}");
-    // Nobody would listen: a second try at once would take no longer, but it is not made.
-    assert!(judge(&fresh, &token, now()).await.is_err());
+}
+
+#[tokio::test]
+async fn after_failures_the_issuer_is_asked_with_growing_pauses() {
+    let key = key();
+    let issuer = Issuer::start(Vec::new()).await;
+    let provider = Provider::new(issuer.settings()).unwrap();
+    let token = signed(&key, &issuer.claims());
+    for (second, asked) in [(0, 1), (0, 1), (1, 1), (2, 2), (5, 2), (6, 3), (13, 3)] {
+        let refused = judge(&provider, &token, now() + SignedDuration::from_secs(second)).await.unwrap_err();
+        assert!(refused.contains("could not be fetched"), "{refused}");
+        assert_eq!(issuer.asked(), asked, "after {second} s");
+    }
+    issuer.keys.lock().unwrap().push(jwk(&key, key.id()));
+    assert!(judge(&provider, &token, now() + SignedDuration::from_secs(14)).await.is_ok());
 }
 
 #[test]

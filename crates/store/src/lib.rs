@@ -12,6 +12,8 @@
 //! It deliberately does not retry, does not parse values and has no notion of resource or namespace.
 
 mod embedded;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod limits;
 mod memory;
 mod model;
@@ -21,6 +23,8 @@ mod sealed;
 pub mod conformance;
 
 pub use embedded::{Clock, Embedded, Options};
+#[cfg(feature = "etcd")]
+pub use etcd::{Etcd, EtcdOptions, EtcdTls};
 pub use memory::Retention;
 pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,

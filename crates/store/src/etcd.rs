@@ -76,11 +76,8 @@ impl Etcd {
         let client = Arc::new(Client::new(&options)?);
         let failed = |source: Fault| Error::Engine { operation: "open the store in etcd", source: Box::new(source) };
         client.check_version().await.map_err(failed)?;
-        let loaded = load::load(&client, &keyspace).await.map_err(failed)?;
-        tracing::info!(
-            cluster = %format_args!("{:x}", loaded.cluster), revision = %loaded.picture.revision,
-            objects = loaded.picture.objects.len(), "opened the store in etcd"
-        );
+        let loaded = load::oldest(&client, &keyspace).await.map_err(failed)?;
+        let newest = loaded.newest;
         let feed = Arc::new(Feed::new(loaded));
         let (barrier, rounds) = Barrier::new(Rounds {
             client: Arc::clone(&client),
@@ -93,6 +90,12 @@ impl Etcd {
         if let Some(every) = options.compact_every {
             tasks.spawn(compaction::run(Arc::clone(&client), Arc::clone(&keyspace), every));
         }
+        feed.approach(newest).await.map_err(failed)?;
+        let picture = feed.published.picture();
+        tracing::info!(
+            cluster = %format_args!("{:x}", feed.cluster()), revision = %picture.revision, compacted = %picture.compacted,
+            objects = picture.objects.len(), "opened the store in etcd"
+        );
         let (writes, tasks) = (Semaphore::new(WRITES), Mutex::new(tasks));
         Ok(Arc::new(Self { client, keyspace, feed, barrier, writes, tasks }))
     }

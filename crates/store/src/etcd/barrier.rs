@@ -16,13 +16,12 @@ use tokio::{
 };
 
 use super::{
-    client::{Client, LIMIT, revision},
+    client::{Client, LIMIT},
     fault::Fault,
     feed::Feed,
     keyspace::Keyspace,
-    wire::RangeRequest,
 };
-use crate::model::{Error, Revision};
+use crate::model::Error;
 
 /// So many readers may wait at once; one more is refused.
 const READERS: usize = 16_384;
@@ -74,6 +73,11 @@ impl Rounds {
                 waiting.push(another);
             }
             let outcome = timeout(LIMIT, self.round()).await.unwrap_or(Err(Fault::TimedOut)).map_err(Arc::new);
+            if let Err(fault) = &outcome
+                && let Fault::WentBack { known, found } = **fault
+            {
+                self.feed.distrust(known, found);
+            }
             for reader in waiting {
                 // A reader who is gone does not want to know.
                 let _ = reader.send(outcome.clone());
@@ -82,26 +86,12 @@ impl Rounds {
     }
 
     async fn round(&self) -> Result<(), Fault> {
-        let newest = self.newest().await?;
+        let newest = self.feed.ask_newest(&self.client, &self.keyspace).await?;
         if timeout(GRACE, self.feed.arrival(newest)).await.is_ok() {
             return Ok(());
         }
         let newest = self.client.touch(&self.keyspace.fence).await?;
         // The limit of the whole round is shorter than this one, unless nothing else took any time.
         timeout(LIMIT, self.feed.arrival(newest)).await.map_err(|_| Fault::Late { revision: newest })
-    }
-
-    /// Etcd's newest revision; at least that of every write that was acknowledged before the question.
-    async fn newest(&self) -> Result<Revision, Fault> {
-        let known = self.feed.complete();
-        let key = self.keyspace.fence.clone().into_bytes();
-        let request = RangeRequest { key, range_end: Vec::new(), limit: 1, revision: 0, keys_only: true };
-        let header = self.client.range(request).await?.header.ok_or(Fault::Malformed { what: "header" })?;
-        let found = revision(header.revision);
-        if found < known || header.cluster_id != self.feed.cluster() {
-            self.feed.distrust(known, found);
-            return Err(Fault::WentBack { known, found });
-        }
-        Ok(found)
     }
 }

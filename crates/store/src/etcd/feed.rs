@@ -19,16 +19,16 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     sync::{Notify, watch},
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use super::{
-    client::{Client, number, revision},
+    client::{Client, LIMIT, number, revision},
     fault::Fault,
     keyspace::{Keyspace, Place},
     load::{self, Loaded},
     options::EtcdOptions,
-    wire::{Event, WatchCreateRequest, WatchResponse},
+    wire::{Event, RangeRequest, WatchCreateRequest, WatchResponse},
 };
 use crate::{
     embedded::Clock,
@@ -54,7 +54,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(Loaded { picture, cluster }: Loaded) -> Self {
+    pub(super) fn new(Loaded { picture, newest: _, cluster }: Loaded) -> Self {
         Self {
             complete: watch::Sender::new(picture.revision),
             published: Arc::new(Published::new(picture)),
@@ -87,13 +87,40 @@ impl Feed {
         }
     }
 
-    /// Has everything read anew, because etcd's history is not the one that is known.
+    /// Waits for a revision for as long as there is progress.
+    pub(super) async fn approach(&self, revision: Revision) -> Result<(), Fault> {
+        while self.complete() < revision {
+            let next = Revision(self.complete().0 + 1);
+            timeout(LIMIT, self.arrival(next)).await.map_err(|_| Fault::Late { revision })?;
+        }
+        Ok(())
+    }
+
+    /// Etcd's newest revision; at least that of every write that was acknowledged before the question.
+    ///
+    /// Errors: among others [`Fault::WentBack`] if etcd's history is not the one that is known.
+    pub(super) async fn ask_newest(&self, client: &Client, keyspace: &Keyspace) -> Result<Revision, Fault> {
+        let (known, cluster) = (self.complete(), self.cluster());
+        let key = keyspace.fence.clone().into_bytes();
+        let request = RangeRequest { key, range_end: Vec::new(), limit: 1, revision: 0, keys_only: true };
+        let header = client.range(request).await?.header.ok_or(Fault::Malformed { what: "header" })?;
+        let found = revision(header.revision);
+        if found < known || header.cluster_id != cluster {
+            return Err(Fault::WentBack { known, found });
+        }
+        Ok(found)
+    }
+
+    /// Has everything read anew, because somebody else than the feeder found out that it must be.
     pub(super) fn distrust(&self, known: Revision, found: Revision) {
+        if self.complete() < known {
+            return; // It was read anew since.
+        }
         *self.distrust.lock().held() = Some(Fault::WentBack { known, found });
         self.distrusted.notify_one();
     }
 
-    fn replace(&self, Loaded { picture, cluster }: Loaded) {
+    fn replace(&self, Loaded { picture, newest: _, cluster }: Loaded) {
         let revision = picture.revision;
         self.distrust.lock().held().take();
         self.cluster.store(cluster, Ordering::Relaxed);
@@ -157,7 +184,7 @@ impl Feeder {
 
     async fn read_anew(&mut self) {
         loop {
-            match load::load(&self.client, &self.keyspace).await {
+            match load::newest(&self.client, &self.keyspace).await {
                 Ok(loaded) => return self.feed.replace(loaded),
                 Err(fault) => {
                     tracing::warn!(error = &fault as &dyn std::error::Error, "cannot read etcd; trying again");
@@ -169,6 +196,10 @@ impl Feeder {
 
     /// Publishes what one watch says, until it ends.
     async fn follow(&mut self) -> Fault {
+        // A watch would wait in silence for a revision that etcd does not know any more.
+        if let Err(fault) = self.feed.ask_newest(&self.client, &self.keyspace).await {
+            return fault;
+        }
         let after = self.feed.complete();
         let (key, range_end) = self.keyspace.range();
         let start_revision = number(after) + 1;

@@ -17,7 +17,7 @@ pub struct EtcdOptions {
     pub tls: Option<EtcdTls>,
     /// All keys begin with this; empty, or ending with `/`. What else etcd holds is neither read nor written.
     pub prefix: String,
-    /// What is kept of the past in memory, from when the store was opened on.
+    /// What is kept of the past in memory. Opening a store brings back what etcd was not told to forget.
     pub retention: Retention,
     /// How often etcd is told to forget what was the newest revision that long ago, so that it keeps between once and
     /// twice this. However many processes do this, it happens once. `None` leaves it to etcd (`--auto-compaction-retention`).

@@ -5,10 +5,15 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::{
-    Error, EtcdOptions, Precondition, Server, Store as _, Transaction, commit, get, hear_until, key, list, open, put,
-    wait_until, within, write,
+    Error, EtcdOptions, ListRequest, Mutation, Precondition, Server, Store as _, Transaction, commit, get, hear_until,
+    key, list, open,
+    proxy::{Proxy, Wire},
+    put, wait_until, within, write,
 };
-use crate::etcd::{client::number, wire::RangeRequest};
+use crate::etcd::{
+    client::number,
+    wire::{CompactionRequest, PutRequest, RangeRequest, Request, RequestOp, TxnRequest},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn engines_see_each_others_writes_at_once() {
@@ -79,15 +84,18 @@ async fn counter_of_several_engines_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_is_delivered_whole_to_other_engines() {
     let server = Server::start();
-    let [writer, reader] = [open(server.options()).await, open(server.options()).await];
+    let proxy = Proxy::to(server.port()).await;
+    let [writer, reader] = [open(server.options()).await, open(proxy.options()).await];
     let mut watch = reader.watch("/registry/", reader.revision()).unwrap();
-    // Values so large that etcd tells them in several pieces when the watch has to catch up.
+    // The watch has to catch up, and with so much at once that etcd tells it in several pieces.
+    proxy.set(Wire::Cut);
     let value = "v".repeat(10_000);
     let mut written = Vec::new();
     for _ in 0..5 {
         written.push(write(&writer, (0..100).map(|n| put(&format!("a/{n:03}"), &value)).collect()).await);
     }
     write(&writer, vec![put("last", "")]).await;
+    proxy.set(Wire::Whole);
     let heard = hear_until(&mut watch, &key("last")).await;
     for revision in written {
         let together: Vec<_> = heard.iter().filter(|change| change.revision == revision).collect();
@@ -134,8 +142,7 @@ async fn old_history_is_compacted_and_nobody_notices() {
     let server = Server::start();
     let options = EtcdOptions { compact_every: Some(Duration::from_millis(200)), ..server.options() };
     let stores = [open(options.clone()).await, open(options).await];
-    let start = stores[0].revision();
-    let mut watches = stores.each_ref().map(|store| store.watch("/registry/", start).unwrap());
+    let mut watches = stores.each_ref().map(|store| store.watch("/registry/", store.revision()).unwrap());
     let first = write(&stores[0], vec![put("a/x", "0")]).await;
     let client = server.client();
     let mut written = 1;
@@ -157,6 +164,33 @@ async fn old_history_is_compacted_and_nobody_notices() {
         let heard = hear_until(watch, &key("last")).await;
         assert_eq!(heard.len(), written + 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_that_is_opened_again_tells_what_happened_since_the_last_compaction() {
+    let server = Server::start();
+    let store = open(server.options()).await;
+    write(&store, vec![put("a/x", "one"), put("a/y", "one")]).await;
+    let then = list(&store).await;
+    let race = PutRequest { key: b"/registry/.essaim/compaction".to_vec(), value: then.revision.to_string().into() };
+    let race = RequestOp { request: Some(Request::Put(race)) };
+    server.client().transact(TxnRequest { compare: vec![], success: vec![race], failure: vec![] }).await.unwrap();
+    server.client().compact(CompactionRequest { revision: number(then.revision) }).await.unwrap();
+    for n in 0..50 {
+        write(&store, vec![put("a/x", &n.to_string()), Mutation::Delete(key("a/y")), put(&format!("b/{n}"), "")]).await;
+    }
+    write(&store, vec![put("last", "")]).await;
+    let mut watch = store.watch("/registry/", then.revision).unwrap();
+    let heard = hear_until(&mut watch, &key("last")).await;
+    store.close();
+
+    let store = open(server.options()).await;
+    let mut watch = store.watch("/registry/", then.revision).unwrap();
+    assert_eq!(hear_until(&mut watch, &key("last")).await, heard, "with values and what they replaced");
+    let at = ListRequest { prefix: "/registry/".to_owned(), start: None, limit: 0, at: Some(then.revision) };
+    assert_eq!(store.list(at).await.unwrap(), then);
+    let older = store.watch("/registry/", crate::Revision(then.revision.0 - 1));
+    assert!(matches!(older, Err(Error::Compacted { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ mod client;
 mod compaction;
 mod fault;
 mod feed;
+mod feeder;
 mod keyspace;
 mod load;
 mod options;
@@ -38,7 +39,8 @@ use self::{
     barrier::{Barrier, Rounds},
     client::{Client, LIMIT},
     fault::Fault,
-    feed::{Feed, Feeder},
+    feed::Feed,
+    feeder::Feeder,
     keyspace::Keyspace,
 };
 use crate::{

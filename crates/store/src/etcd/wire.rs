@@ -3,8 +3,6 @@
 //! Written by hand, because it is small and generating it needs the program `protoc` wherever essaim is built. Fields that
 //! the store neither sets nor reads are left out: protobuf skips what it does not know.
 
-#![allow(clippy::doc_markdown, reason = "prost's derive writes documentation of its own")]
-
 use prost::{Message, Oneof};
 
 /// What comes with every answer.

@@ -191,3 +191,46 @@ impl Picture {
         objects
     }
 }
+
+#[cfg(all(test, feature = "etcd"))]
+mod tests {
+    use super::{Bytes, Key, Mutation, Picture, Retention, Revision};
+
+    fn put(path: &str) -> Mutation {
+        Mutation::Put(Key::new(path), Bytes::from_static(b"value"))
+    }
+
+    /// Two keys at each of the revisions 10, 20, … 50.
+    fn picture() -> Picture {
+        let mut picture = Picture::default();
+        for revision in (10..=50).step_by(10).map(Revision) {
+            for path in ["/a", "/b"] {
+                assert!(picture.repeat(&put(path), revision, Revision(10), 0).is_ok());
+            }
+        }
+        picture
+    }
+
+    #[test]
+    fn changes_of_one_revision_are_forgotten_together() {
+        for (events, compacted, left) in [(10, 0, 10), (9, 10, 8), (5, 30, 4), (0, 40, 2)] {
+            let mut picture = picture();
+            picture.trim(&Retention { events, ..Retention::default() }, 0, Revision(40));
+            assert_eq!((picture.compacted, picture.log.len()), (Revision(compacted), left), "keeping {events}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_follow_is_noticed() {
+        let absent = Mutation::Delete(Key::new("/c"));
+        let cases = [
+            ("a deletion of what is not there", absent, Revision(60), Revision(0)),
+            ("an update of what is not there", put("/c"), Revision(60), Revision(50)),
+            ("a creation of what is there", put("/a"), Revision(60), Revision(60)),
+            ("a step back", put("/a"), Revision(40), Revision(10)),
+        ];
+        for (what, mutation, revision, created) in cases {
+            assert!(picture().repeat(&mutation, revision, created, 0).is_err(), "{what}");
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! A panic in a handler is an answer with 500 and fails here like every other. Those in tasks beside the handlers are seen
 //! by a hook. What must never happen is in `judge`; what the requests are made of is in the modules below.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here should fail the test")]
+
 mod definitions;
 mod requests;
 mod values;
@@ -10,6 +12,7 @@ mod values;
 use std::{
     env, panic,
     sync::{Mutex, Once, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -46,8 +49,9 @@ fn listen_for_panics() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |panicked| {
-            // Tests of this program panic too: on purpose, or because they fail.
-            if !panicked.location().is_some_and(|location| location.file().contains("tests/wire")) {
+            // The threads of tests have the tests' names. What panics there is a test, or a handler that answers 500.
+            let is_beside = thread::current().name().is_some_and(|name| !name.contains("::") && name != "main");
+            if is_beside {
                 PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(panicked.to_string());
             }
             before(panicked);
@@ -68,7 +72,7 @@ fn cases(ordinary: u32) -> u32 {
 fn run<T: std::fmt::Debug>(
     ordinary: u32,
     strategy: impl Strategy<Value = T>,
-    case: impl AsyncFn(&Hostility, T) -> Result<(), String>,
+    case: &impl AsyncFn(&Hostility, T) -> Result<(), String>,
 ) {
     listen_for_panics();
     let runtime = Runtime::new().unwrap();
@@ -258,17 +262,17 @@ fn together<T: std::fmt::Debug>(one: impl Strategy<Value = T>) -> impl Strategy<
 
 #[test]
 fn any_path_method_and_query_is_answered() {
-    run(48, together(requests::anywhere()), async |server, requests| server.suffer(requests).await);
+    run(48, together(requests::anywhere()), &async |server: &Hostility, requests| server.suffer(requests).await);
 }
 
 #[test]
 fn any_body_is_answered() {
-    run(48, together(requests::body()), async |server, requests| server.suffer(requests).await);
+    run(48, together(requests::body()), &async |server: &Hostility, requests| server.suffer(requests).await);
 }
 
 #[test]
 fn any_options_of_a_deletion_are_answered() {
-    run(16, together(requests::deletion()), async |server, requests| {
+    run(16, together(requests::deletion()), &async |server: &Hostility, requests| {
         server.stand().await?;
         server.suffer(requests).await
     });
@@ -276,7 +280,7 @@ fn any_options_of_a_deletion_are_answered() {
 
 #[test]
 fn any_patch_is_answered() {
-    run(48, together(requests::patch()), async |server, requests| {
+    run(48, together(requests::patch()), &async |server: &Hostility, requests| {
         server.stand().await?;
         server.suffer(requests).await
     });
@@ -284,7 +288,7 @@ fn any_patch_is_answered() {
 
 #[test]
 fn any_managed_fields_are_answered() {
-    run(32, together(requests::managed()), async |server, requests| {
+    run(32, together(requests::managed()), &async |server: &Hostility, requests| {
         server.stand().await?;
         server.suffer(requests).await
     });
@@ -292,7 +296,7 @@ fn any_managed_fields_are_answered() {
 
 #[test]
 fn any_selection_is_answered() {
-    run(24, together(requests::selection()), async |server, requests| {
+    run(24, together(requests::selection()), &async |server: &Hostility, requests| {
         server.stand().await?;
         server.suffer(requests).await
     });
@@ -300,7 +304,7 @@ fn any_selection_is_answered() {
 
 #[test]
 fn any_wish_for_a_form_is_answered() {
-    run(32, together(requests::accepting()), async |server, requests| {
+    run(32, together(requests::accepting()), &async |server: &Hostility, requests| {
         server.stand().await?;
         server.suffer(requests).await
     });
@@ -308,5 +312,5 @@ fn any_wish_for_a_form_is_answered() {
 
 #[test]
 fn any_definition_with_its_objects_is_answered() {
-    run(24, definitions::defined(), async |server, defined| server.define(defined).await);
+    run(24, definitions::defined(), &async |server: &Hostility, defined| server.define(defined).await);
 }

@@ -17,11 +17,13 @@ pub(super) struct Defined {
 
 /// The definition without what the refusal names, so that the rest of it can be tried.
 pub(super) fn mended(mut definition: Value, refusal: &str) -> Value {
-    let version = &mut definition["spec"]["versions"][0];
+    let Some(version) = definition.pointer_mut("/spec/versions/0") else { return definition };
     for field in named(refusal) {
         let path = parts(field.strip_prefix("spec.versions[0].").unwrap_or_default());
         match path.as_slice() {
-            ["schema", "openAPIV3Schema", rest @ ..] => drop_at(&mut version["schema"]["openAPIV3Schema"], rest),
+            ["schema", "openAPIV3Schema", rest @ ..] => {
+                version.pointer_mut("/schema/openAPIV3Schema").is_some_and(|schema| drop_at(schema, rest))
+            }
             path => drop_at(version, path),
         };
     }

@@ -299,11 +299,10 @@ pub(super) fn changed(mut value: Value, changes: Vec<(Index, impl Into<Edit>)>) 
         let place = index.get(&all);
         let Some(found) = value.pointer_mut(place) else { continue };
         match (edit.into().0, found) {
-            (Change::Replace(other), found) => *found = other,
             (Change::Remove, found) => *found = Value::Null,
             (Change::Insert(key, other), Value::Object(fields)) => drop(fields.insert(key, other)),
             (Change::Insert(_, other), Value::Array(items)) => items.push(other),
-            (Change::Insert(_, other), found) => *found = other,
+            (Change::Replace(other) | Change::Insert(_, other), found) => *found = other,
         }
     }
     value

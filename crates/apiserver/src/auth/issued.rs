@@ -108,12 +108,12 @@ pub(crate) struct Index {
     registry: Arc<Registry>,
     place: IssuedTokens,
     /// The index of the newest Secrets. A std mutex, because nothing is awaited under it.
-    index: Mutex<(Source, Known)>,
+    made: Mutex<(Source, Known)>,
 }
 
 impl Index {
     pub(crate) fn new(registry: Arc<Registry>, place: IssuedTokens) -> Self {
-        Self { registry, place, index: Mutex::default() }
+        Self { registry, place, made: Mutex::default() }
     }
 
     /// Whose token it is; nothing if it is not one of these, or none any more.
@@ -131,7 +131,7 @@ impl Index {
     async fn known(&self) -> Result<Known, ApiError> {
         let Some(secrets) = self.registry.catalogue.find("", "v1", "secrets") else { return Ok(Known::default()) };
         let secrets = self.registry.cached_list_in(&secrets, &self.place.namespace).await?;
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&index.0, &secrets) {
             let tokens = secrets.iter().filter(|secret| self.place.is_token(secret));
             let known = Arc::new(tokens.filter_map(|secret| read(secret).ok()).collect());

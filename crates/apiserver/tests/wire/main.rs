@@ -2,6 +2,7 @@
 
 mod audit;
 mod discovery;
+mod fuzz;
 mod limits;
 mod objects;
 mod patches;

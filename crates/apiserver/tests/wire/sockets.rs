@@ -2,6 +2,8 @@
 //!
 //! Nothing here is timed: what is short is so for the test's sake, and what a test waits for has a wide bound.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails should fail the test")]
+
 use std::{io, time::Duration};
 
 use axum::body::Body;

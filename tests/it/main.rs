@@ -15,4 +15,5 @@ mod kube_rs;
 mod kubectl;
 mod overlay;
 mod refusals;
+mod several;
 mod tour;

@@ -35,6 +35,9 @@ pub(crate) struct Flags {
     /// A YAML file with the same settings, and more.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// `file`, in the data directory, or an etcd that several processes share.
+    #[arg(long, value_name = "file|etcd=URL[,URL]")]
+    store: Option<String>,
     /// Docker's manager, such as unix:///var/run/docker.sock, or `off`.
     #[arg(long, value_name = "URL|off")]
     swarm: Option<String>,
@@ -80,6 +83,8 @@ struct File {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
     gateway: Option<SocketAddr>,
+    store: Option<String>,
+    etcd: Option<EtcdFiles>,
     swarm: Option<String>,
     directory: Option<String>,
     tokens: Option<PathBuf>,
@@ -144,6 +149,7 @@ pub(crate) struct Configuration {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) gateway: SocketAddr,
+    pub(crate) store: StoreAt,
     pub(crate) swarm: SwarmAt,
     pub(crate) directory: PathBuf,
     pub(crate) tokens: Vec<Token>,
@@ -158,6 +164,28 @@ pub(crate) struct Configuration {
     /// Nowhere if absent.
     pub(crate) audit: Option<Audit>,
     pub(crate) oidc: Option<Oidc>,
+}
+
+/// Where the objects are kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum StoreAt {
+    /// In a file of this process's own.
+    File,
+    /// In an etcd of version 3.4 or later, by the addresses of its members.
+    Etcd { endpoints: Vec<String>, files: Option<EtcdFiles> },
+}
+
+/// Certificates for etcd; needed for `https`.
+#[expect(clippy::struct_field_names, reason = "as the keys of the file are called")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EtcdFiles {
+    /// Who may have signed the members' certificates.
+    pub(crate) ca_file: PathBuf,
+    /// Ours, if etcd asks for one.
+    pub(crate) cert_file: Option<PathBuf>,
+    /// Its private key.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Where the Swarm is.
@@ -205,6 +233,7 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
     let tokens = flags.tokens.or(file.tokens).as_deref().map(parse::<TokenFile>).transpose()?;
     Ok(Configuration {
         listen: flags.listen.or(file.listen).unwrap_or_else(|| loopback(6443)),
+        store: store(flags.store.or(file.store).as_deref(), file.etcd)?,
         swarm: swarm(flags.swarm.or(file.swarm).as_deref()),
         directory: directory(flags.directory.or(file.directory).as_deref(), &data_dir)?,
         tokens: tokens.map(|file| file.tokens).unwrap_or_default(),
@@ -228,6 +257,25 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
 
 fn needed<T>(value: Option<T>, flag: &str) -> Result<T, Error> {
     value.ok_or_else(|| Error::Configuration(format!("{flag} is needed, or its key in the file that --config names")))
+}
+
+fn store(text: Option<&str>, files: Option<EtcdFiles>) -> Result<StoreAt, Error> {
+    let wrong = |what: &str| Error::Configuration(format!("--store must be file or etcd=URL[,URL], not {what:?}"));
+    match text.map(|text| text.split_once('=').unwrap_or((text, ""))) {
+        None | Some(("file", "")) if files.is_some() => {
+            Err(Error::Configuration("the key etcd is of no use without --store etcd=URL".into()))
+        }
+        None | Some(("file", "")) => Ok(StoreAt::File),
+        Some(("etcd", members)) if !members.is_empty() => {
+            let endpoints: Vec<String> = members.split(',').map(|member| member.trim().to_owned()).collect();
+            let known = |member: &&String| member.starts_with("http://") || member.starts_with("https://");
+            match endpoints.iter().find(|member| !known(member)) {
+                Some(member) => Err(wrong(member)),
+                None => Ok(StoreAt::Etcd { endpoints, files }),
+            }
+        }
+        Some(_) => Err(wrong(text.unwrap_or_default())),
+    }
 }
 
 fn swarm(value: Option<&str>) -> SwarmAt {
@@ -303,9 +351,15 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused() {
-        for flags in
-            [["--reach", "overlay="], ["--reach", "hostPorts=1"], ["--directory", "ldap=x"], ["--roles", "gateway"]]
-        {
+        for flags in [
+            ["--store", "etcd="],
+            ["--store", "etcd=x:1"],
+            ["--store", "files"],
+            ["--reach", "overlay="],
+            ["--reach", "hostPorts=1"],
+            ["--directory", "ldap=x"],
+            ["--roles", "gateway"],
+        ] {
             assert!(matches!(read_with(&flags, None), Err(Error::Configuration(_))), "{flags:?}");
         }
     }

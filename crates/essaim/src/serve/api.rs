@@ -9,19 +9,16 @@ use essaim_apiserver::{
     tls::Endpoint,
 };
 use essaim_controllers::Journal;
-use essaim_store::{Embedded, Sealed};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{roles, sealing};
+use super::{roles, store::Opened};
 use crate::{
     configuration::{Audit, Configuration, Oidc as OidcSettings, Token},
     error::Error,
 };
 
-/// The store, in the data directory.
-pub(super) const STORE_FILE: &str = "store.redb";
 /// The roles of a site.
 const ROLES: &str = include_str!("../../manifests/roles.yaml");
 
@@ -29,17 +26,13 @@ const ROLES: &str = include_str!("../../manifests/roles.yaml");
 pub(crate) struct Api {
     pub(crate) server: Arc<ApiServer>,
     pub(crate) tls: Tls,
-    store: Arc<Embedded>,
+    store: Opened,
 }
 
 /// Opens the store and starts the server; its objects are in place when this returns.
 pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) -> Result<Api, Error> {
-    let path = configuration.data_dir.join(STORE_FILE);
-    let opened = Embedded::open(&path, essaim_store::Options::default());
-    let store = opened.map_err(|source| Error::Store { path: path.clone(), source })?;
-    let (key, older) = sealing::keys(&configuration.data_dir)?;
-    let sealed = Sealed::open(store.clone(), key, older, vec![sealing::PREFIX.to_owned()]).await;
-    let sealed = Arc::new(sealed.map_err(|source| Error::Store { path, source })?);
+    let store = Opened::open(configuration).await?;
+    let sealed = store.sealed(&configuration.data_dir).await?;
     let mut options = Options::new(Arc::new(crate::now));
     options.tokens = tokens(&configuration.tokens)?;
     options.issued_tokens =

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, api::Api, hold, site_key};
 use crate::{
-    configuration::{Configuration, DIRECTORY_FILE, Role, SwarmAt},
+    configuration::{Configuration, DIRECTORY_FILE, Role, StoreAt, SwarmAt},
     error::Error,
 };
 
@@ -71,7 +71,7 @@ async fn start_with<S: SwarmBackend>(
     };
     let context = Arc::new(context);
     // Where the store is this process's own, nobody else can act on it; and a start after a crash need not wait for a lease to run out.
-    if configuration.roles.contains(&Role::Api) {
+    if configuration.roles.contains(&Role::Api) && configuration.store == StoreAt::File {
         running.spawn(async move {
             essaim_controllers::run(context, shutdown).await;
             Ok(())

@@ -11,6 +11,8 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use serde_json::json;
 
+use essaim_store::Embedded;
+
 use super::*;
 
 /// The columns of the table: what somebody is, and the identity that makes them so.
@@ -78,7 +80,7 @@ const PATHS: [(&str, &str); 4] =
 /// A server with the site's manifests, whom alice and her teacher hold their roles in.
 async fn site() -> (ApiServer, tempfile::TempDir) {
     let data = tempfile::tempdir().unwrap();
-    let store = Embedded::open(data.path().join(STORE_FILE), essaim_store::Options::default()).unwrap();
+    let store = Embedded::open(data.path().join("store.redb"), essaim_store::Options::default()).unwrap();
     let mut options = Options::new(Arc::new(crate::now));
     options.bootstrap_manifests = manifests().unwrap();
     let server = ApiServer::start(store, options).await.unwrap();

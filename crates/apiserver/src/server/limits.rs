@@ -28,6 +28,8 @@ pub struct Limits {
     pub streams: u32,
     /// A client that does not finish its handshake, asks nothing at all, or does not answer a ping in this time is cut off.
     pub silence: Duration,
+    /// How often a silent connection of HTTP/2 is tried.
+    pub ping: Duration,
     /// How long a connection may stay open between two requests; also how long the head of one may take.
     pub idle: Duration,
     /// A client that takes nothing of what is written to it for this long is cut off.
@@ -47,6 +49,7 @@ impl Default for Limits {
             connections: 10_000,
             streams: 1000,
             silence: Duration::from_secs(10),
+            ping: Duration::from_secs(30),
             idle: Duration::from_secs(90),
             stalled: Duration::from_secs(30),
             handler: Duration::from_secs(34),

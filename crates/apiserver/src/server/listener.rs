@@ -23,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 use super::{ApiServer, Limits, Tls, service::ListenerStop, stalled::Stalled};
 use crate::{audit::PeerAddress, auth::PeerCertificate};
 
-/// How often a silent HTTP/2 connection is tried.
-const PING: Duration = Duration::from_secs(30);
 const HEADER_BYTES: u32 = 64 * 1024;
 /// As many as impersonated groups need, each of which has a line; the bytes bound them anyway.
 const HEADER_LINES: usize = 1000;
@@ -158,7 +156,7 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(HEADER_BYTES)
-        .keep_alive_interval(PING)
+        .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.silence);
     builder
 }

@@ -92,11 +92,16 @@ pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Req
 
 /// The answer to a failure; what is the server's own fault is logged, once and with its causes.
 fn refuse(error: &ApiError, audit_id: &str) -> Response {
-    if error.code >= 500 {
+    if is_own_fault(error) {
         let causes = chain(error);
         tracing::error!(audit_id, code = error.code, reason = error.reason, causes, "failed to answer a request");
     }
     output::failure(error)
+}
+
+/// Not where one only has to ask again later: a client could fill the log by asking too early.
+fn is_own_fault(error: &ApiError) -> bool {
+    error.code >= 500 && error.retry_after_seconds.is_none()
 }
 
 /// The error and what lies behind it.
@@ -246,4 +251,20 @@ fn timed_out(allotted: Duration) -> ApiError {
         "the server was unable to return a response in the time allotted, {allotted:?}; it may still be processing it"
     );
     ApiError::new(504, "Timeout", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{is_own_fault, timed_out};
+    use crate::ApiError;
+
+    #[test]
+    fn a_client_that_asks_too_early_is_no_fault_of_the_server() {
+        let mut early = ApiError::new(504, "Timeout", "too large resource version");
+        early.retry_after_seconds = Some(1);
+        assert!(!is_own_fault(&early) && !is_own_fault(&ApiError::too_many_requests()));
+        assert!(is_own_fault(&ApiError::internal("broken")) && is_own_fault(&timed_out(Duration::from_secs(34))));
+    }
 }

@@ -175,6 +175,32 @@ async fn who_says_nothing_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_does_not_answer_a_ping_is_cut_off() {
+    let served = served(Limits { ping: SHORT, silence: SHORT, ..Limits::default() }).await;
+    let mut mute = served.connect().await;
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // The head of a GET of `/`, each line by its number in the table that both sides know.
+    let request = [0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x84, 0x87];
+    let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings, &request].concat();
+    mute.write_all(&preface).await.unwrap();
+    mute.flush().await.unwrap();
+    let answered = async {
+        loop {
+            let mut frame = [0; 9];
+            mute.read_exact(&mut frame).await.unwrap();
+            let length = usize::from(frame[1]) << 8 | usize::from(frame[2]);
+            mute.read_exact(&mut vec![0; length]).await.unwrap();
+            // The head of the answer: from here on the client is not one that asks nothing.
+            if frame[3] == 1 {
+                break;
+            }
+        }
+    };
+    timeout(SOON, answered).await.unwrap();
+    ended(mute).await;
+}
+
+#[tokio::test]
 async fn a_connection_without_a_further_request_is_ended() {
     let served = served(Limits { idle: SHORT, ..Limits::default() }).await;
     let mut idle = served.connect().await;

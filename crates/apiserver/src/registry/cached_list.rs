@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use essaim_store::{Key, Revision};
+use essaim_store::Revision;
 use serde_json::Value;
 
 use super::{ListOptions, Presented, Registry, Scope, codec, tasks::News};
@@ -26,6 +26,8 @@ struct State {
     changed: HashMap<String, Revision>,
     /// By identity of the resource and the prefix that was listed.
     lists: HashMap<(u64, String), (Revision, Objects)>,
+    /// Lists from before this revision may lack what nobody noted.
+    noted_since: Revision,
 }
 
 impl CachedLists {
@@ -42,6 +44,12 @@ impl CachedLists {
         }
     }
 
+    /// Some changes went by unnoted, deletions among them: whatever was listed before this revision is void.
+    pub(super) fn missed(&self, revision: Revision) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.noted_since = revision.max(state.noted_since);
+    }
+
     fn current(&self, resource: &Resource, prefix: &str) -> Option<Objects> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(changed) = state.changed.get(prefix).copied() else {
@@ -49,6 +57,7 @@ impl CachedLists {
             state.changed.insert(prefix.to_owned(), Revision::default());
             return None;
         };
+        let changed = changed.max(state.noted_since);
         let kept = state.lists.get(&(resource.identity, prefix.to_owned()));
         kept.filter(|(revision, _)| *revision >= changed).map(|(_, list)| list.clone())
     }
@@ -97,13 +106,41 @@ impl Registry {
     pub(super) async fn note_changes(self: Arc<Self>) {
         let mut follower = self.follow("/registry/");
         while let Some(news) = follower.next().await {
-            let seen: Vec<(Key, Revision)> = match news {
-                News::All(records) => records.into_iter().map(|one| (one.key, one.modified)).collect(),
-                News::Changes(changes) => changes.iter().map(|one| (one.key.clone(), one.revision)).collect(),
-            };
-            for (key, revision) in seen {
-                self.cached_lists.touched(key.as_str(), revision);
+            match news {
+                News::All(_) => self.cached_lists.missed(self.store.revision()),
+                News::Changes(changes) => {
+                    for change in changes {
+                        self.cached_lists.touched(change.key.as_str(), change.revision);
+                    }
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use essaim_store::Revision;
+
+    use super::CachedLists;
+    use crate::catalogue::Catalogue;
+
+    #[test]
+    fn a_list_counts_until_a_change_is_noted_or_may_have_been_missed() {
+        let (lists, roles) = (CachedLists::default(), Catalogue::new().find("", "v1", "configmaps").unwrap());
+        let (prefix, empty) = (roles.storage_prefix.clone(), Arc::default());
+        let has = || lists.current(&roles, &prefix).is_some();
+        assert!(!has());
+        lists.keep(&roles, prefix.clone(), Revision(5), &empty);
+        assert!(has());
+        lists.touched(&format!("{prefix}ns/a"), Revision(6));
+        assert!(!has());
+        lists.keep(&roles, prefix.clone(), Revision(7), &empty);
+        lists.missed(Revision(8));
+        assert!(!has());
+        lists.keep(&roles, prefix.clone(), Revision(8), &empty);
+        assert!(has());
     }
 }

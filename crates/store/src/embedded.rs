@@ -156,6 +156,10 @@ impl Store for Embedded {
         memory::watch(&self.published, prefix, after)
     }
 
+    fn health(&self) -> Result<(), Error> {
+        Embedded::health(self)
+    }
+
     fn revision(&self) -> Revision {
         self.published.revision()
     }

@@ -188,6 +188,10 @@ impl Store for Etcd {
         memory::watch(&self.feed.published, prefix, after)
     }
 
+    fn health(&self) -> Result<(), Error> {
+        Etcd::health(self)
+    }
+
     fn revision(&self) -> Revision {
         self.feed.published.revision()
     }

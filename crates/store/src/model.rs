@@ -230,6 +230,9 @@ pub trait Store: Send + Sync + 'static {
     /// The revision of the newest change that this process knows. All changes up to it are ready to be read.
     fn revision(&self) -> Revision;
 
+    /// Whether writes are possible now, as far as the engine knows without trying.
+    fn health(&self) -> Result<(), Error>;
+
     /// Resolves once the store has reached the revision, for reads "not older than".
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()>;
 }

@@ -248,6 +248,10 @@ impl Store for Sealed {
         Ok(opened.boxed())
     }
 
+    fn health(&self) -> Result<(), Error> {
+        self.inner.health()
+    }
+
     fn revision(&self) -> Revision {
         self.inner.revision()
     }

@@ -134,13 +134,18 @@ impl Service {
         self.ready.load(Ordering::Acquire)
     }
 
+    /// What must hold for the server to be of use.
+    fn checks(&self) -> [(&'static str, bool); 2] {
+        [("bootstrap", self.is_ready()), ("store", self.registry.store.health().is_ok())]
+    }
+
     async fn answer(&self, request: Request) -> Result<Response, ApiError> {
         let (parts, body) = request.into_parts();
         let body = Unread::guard(body);
         let query = Query::parse(&parts.uri)?;
         let target = path::parse(parts.uri.path())?;
         if let Target::NonResource(path) = &target
-            && let Some(response) = service_paths::health(path, &query, &[("bootstrap", self.is_ready())])
+            && let Some(response) = service_paths::health(path, &query, &self.checks())
         {
             return Ok(response);
         }

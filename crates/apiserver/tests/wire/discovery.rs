@@ -1,9 +1,10 @@
 //! Discovery, OpenAPI and the paths about the server.
 
 use axum::body::Body;
+use essaim_apiserver::{ApiServer, Options};
 use serde_json::json;
 
-use crate::support::{Fixture, get, json_of, send};
+use crate::support::{Fixture, clock, get, json_of, send};
 
 #[tokio::test]
 async fn both_dialects_of_discovery_name_the_toy_kind() {
@@ -59,4 +60,16 @@ async fn the_server_says_what_it_is_and_how_it_feels() {
         );
     }
     assert_eq!(send(fixture.server.router(), "GET", "/version", &[], Body::empty()).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_server_whose_store_has_stopped_is_alive_and_not_ready() {
+    let data = tempfile::tempdir().unwrap();
+    let store = essaim_store::Embedded::open(data.path().join("store.redb"), essaim_store::Options::default()).unwrap();
+    let server = ApiServer::start(store.clone(), Options::new(clock())).await.unwrap();
+    store.close();
+    let status = async |path| send(server.router(), "GET", path, &[], Body::empty()).await.status();
+    for (path, expected) in [("/livez", 200), ("/readyz", 500), ("/readyz/store", 500), ("/readyz/bootstrap", 200)] {
+        assert_eq!(status(path).await, expected, "{path}");
+    }
 }

@@ -78,25 +78,32 @@ fn run(interpreter: &Path, script: &Path) {
     assert!(said.lines().filter(|line| line.starts_with("ok ")).count() > 5, "hardly a step was done:\n{said}");
 }
 
-/// The folder of an environment that has what the pinned files say; made anew when they changed.
+/// The folder of a Python environment that has what the pinned files say.
 fn environment(name: &str, pinned: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
-    let folder = installed().join(name);
-    fs::create_dir_all(installed()).unwrap();
-    // One test installs, the others wait, be they of this run or of another.
-    let lock = File::options().create(true).append(true).open(folder.with_added_extension("lock")).unwrap();
-    lock.lock().unwrap();
     let texts = pinned.iter().map(|file| fs::read_to_string(clients().join(name).join(file)).unwrap());
     let wanted: String = texts.collect();
-    let record = folder.join("installed.txt");
     // The interpreter is a link to the machine's: an upgrade of that may leave it without an end.
-    let is_current = folder.join("bin/python3").exists() && fs::read_to_string(&record).is_ok_and(|it| it == wanted);
+    kept(name, "bin/python3", &wanted, |folder| {
+        xtask::python::ensure().unwrap();
+        succeed(bounded(INSTALL_SECONDS, Path::new("python3")).args(["-m", "venv"]).arg(folder));
+        install(folder);
+    })
+}
+
+/// A folder of `target/clients` that was made for what is wanted; made anew when that changed or this file of it is not there.
+pub(crate) fn kept(name: &str, file: &str, wanted: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let folder = installed().join(name);
+    fs::create_dir_all(installed()).unwrap();
+    // One test makes it, the others wait, be they of this run or of another.
+    let lock = File::options().create(true).append(true).open(folder.with_added_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let record = folder.join("installed.txt");
+    let is_current = folder.join(file).exists() && fs::read_to_string(&record).is_ok_and(|it| it == wanted);
     if !is_current {
         if folder.exists() {
             fs::remove_dir_all(&folder).unwrap();
         }
-        xtask::python::ensure().unwrap();
-        succeed(bounded(INSTALL_SECONDS, Path::new("python3")).args(["-m", "venv"]).arg(&folder));
-        install(&folder);
+        make(&folder);
         fs::write(record, wanted).unwrap();
     }
     folder
@@ -110,7 +117,7 @@ fn pip(folder: &Path, of: &str, arguments: &[&str]) {
 }
 
 /// Gives what the command said; fails with all of it if the command does.
-fn succeed(command: &mut Command) -> String {
+pub(crate) fn succeed(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
@@ -118,7 +125,7 @@ fn succeed(command: &mut Command) -> String {
 }
 
 /// A program that is ended at its limit, with its children.
-fn bounded(seconds: u32, program: &Path) -> Command {
+pub(crate) fn bounded(seconds: u32, program: &Path) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", &seconds.to_string()]).arg(program);
     command
@@ -128,6 +135,6 @@ fn clients() -> PathBuf {
     root().join("tests/clients")
 }
 
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     root().join("target/clients")
 }

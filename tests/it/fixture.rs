@@ -77,11 +77,18 @@ pub(crate) fn guest() -> Guest {
 
 /// A platform without a Swarm, for what the API alone can show. It knows alice's account.
 pub(crate) fn api_alone(folder: &std::path::Path) -> Platform {
+    api_with(folder, &[])
+}
+
+/// The same with further arguments.
+pub(crate) fn api_with(folder: &std::path::Path, arguments: &[&str]) -> Platform {
+    std::fs::create_dir_all(folder).unwrap();
     let directory = folder.join("directory.yaml");
     std::fs::write(&directory, "users: [{login: alice, uid: 5001, gid: 5100, groups: [], home: /home/alice}]\n")
         .unwrap();
     let (binary, swarm) = (binary(), "off".to_owned());
-    let options = Options { binary, swarm, directory, logins: vec!["alice".into()], arguments: Vec::new() };
+    let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    let options = Options { binary, swarm, directory, logins: vec!["alice".into()], arguments };
     Platform::start(options, folder).unwrap()
 }
 

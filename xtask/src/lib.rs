@@ -5,6 +5,7 @@ pub mod codegen;
 mod debian;
 pub mod demo;
 mod error;
+pub mod etcd;
 pub mod jupyter;
 pub mod kubectl;
 pub mod leftovers;

@@ -296,7 +296,7 @@ fn tail(log: &Path) -> String {
 }
 
 /// A port that nobody listens on at the moment.
-fn free_port(host: &str) -> Result<u16, Error> {
+pub(crate) fn free_port(host: &str) -> Result<u16, Error> {
     let bound = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr());
     Ok(bound.map_err(Error::file("bind a port on", host))?.port())
 }

@@ -11,6 +11,10 @@ pub const VERSION: &str = "v1alpha1";
 pub const SYSTEM_NAMESPACE: &str = "essaim-system";
 /// The Secret in [`SYSTEM_NAMESPACE`] whose `key` signs notebook tokens and gateway sessions.
 pub const SITE_KEY_SECRET: &str = "site-key";
+/// The `type` of Secrets in [`SYSTEM_NAMESPACE`] that are issued tokens.
+pub const TOKEN_SECRET_TYPE: &str = "essaim.dev/token";
+/// What the name of such a Secret begins with; the token's id follows.
+pub const TOKEN_SECRET_PREFIX: &str = "token-";
 /// The ClusterRole that a user holds in the own namespace.
 pub const USER_ROLE: &str = "essaim-user";
 /// The RoleBinding that gives it.

@@ -25,7 +25,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     let endpoint = tls::Endpoint { names: vec![address.ip().to_string()], url: format!("https://{address}") };
     let tls = tls::ensure(&data_dir, &endpoint, clock())?;
-    let server = ApiServer::start(store, Options::new(clock)).await?;
+    let mut options = Options::new(clock);
+    options.service_account_key = Some(tls::service_account_key(&data_dir)?);
+    let server = ApiServer::start(store, options).await?;
     let shutdown = CancellationToken::new();
     let serve = server.serve(listener, tls, shutdown.clone());
     let interrupted = async {

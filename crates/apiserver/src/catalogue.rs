@@ -93,6 +93,11 @@ impl Resource {
         self.group == group && self.plural == plural
     }
 
+    /// Whether its objects are service accounts, for which tokens can be asked.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.built_in && self.is("", "serviceaccounts")
+    }
+
     /// What it adds to the OpenAPI document of its group and version.
     pub(crate) fn doc(&self) -> ResourceDoc<'_> {
         ResourceDoc {
@@ -103,6 +108,7 @@ impl Resource {
             verbs: self.verbs.to_vec(),
             status: self.has_status,
             scale: self.has_scale,
+            strategic_merge: self.built_in,
         }
     }
 

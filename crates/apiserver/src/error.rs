@@ -74,6 +74,11 @@ impl ApiError {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
+    /// A credential that does not hold, and why; nothing that helps to guess another one.
+    pub fn unauthenticated(why: &str) -> Self {
+        Self::new(401, "Unauthorized", format!("Unauthorized: {why}"))
+    }
+
     /// Known, but not allowed.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, "Forbidden", message)

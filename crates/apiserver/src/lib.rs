@@ -9,6 +9,7 @@
 //!                     └────────────── Status, Table, watch frames ◄──────────────┘
 //! ```
 
+mod audit;
 mod auth;
 mod catalogue;
 mod error;
@@ -17,7 +18,8 @@ mod registry;
 mod server;
 mod wire;
 
-pub use auth::{StaticToken, UserInfo};
+pub use audit::{AuditError, AuditLog, AuditSettings};
+pub use auth::{IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo};
 pub use error::{ApiError, Cause, Subject};
 pub use registry::{Admission, AdmissionRequest, Operation};
 pub use server::{ApiServer, Limits, Options, RawHandler, RawRequest, ServeError, StartError, Tls, tls};

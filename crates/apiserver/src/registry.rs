@@ -36,6 +36,7 @@ mod presented;
 mod read;
 mod scale;
 mod selection;
+mod service_accounts;
 mod strategic;
 mod strategy;
 mod tasks;
@@ -57,6 +58,7 @@ pub(crate) use model::{
     WatchOptions, WatchStream, WriteOptions, Written,
 };
 
+pub(crate) use metadata::seconds;
 pub(crate) use presented::Presented;
 
 pub use admission::{Admission, AdmissionRequest, Operation};

@@ -16,6 +16,7 @@ mod service;
 mod stalled;
 mod start;
 pub mod tls;
+mod token_request;
 mod unread;
 
 use std::sync::Arc;
@@ -29,7 +30,10 @@ pub use listener::ServeError;
 pub use raw::{RawHandler, RawRequest};
 pub use tls::Tls;
 
-use crate::{ApiError, Clock, StaticToken, UserInfo, registry::Admission};
+use crate::{
+    ApiError, AuditLog, Clock, IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo,
+    registry::Admission,
+};
 use service::Service;
 
 /// What the composition root decides.
@@ -38,6 +42,14 @@ pub struct Options {
     pub clock: Clock,
     /// Bearer tokens that are known from the start.
     pub tokens: Vec<StaticToken>,
+    /// Where issued tokens are kept; without it there are none.
+    pub issued_tokens: Option<IssuedTokens>,
+    /// Signs the tokens of service accounts. Without it a key is made that nobody keeps: tokens end with the process.
+    pub service_account_key: Option<ServiceAccountKey>,
+    /// An identity provider whose tokens are accepted.
+    pub oidc: Option<Oidc>,
+    /// Where it is noted who asked for what; nowhere without it.
+    pub audit: Option<AuditLog>,
     /// Objects that must be there: CustomResourceDefinitions, roles, namespaces. Applied at every start, in this order.
     pub bootstrap_manifests: Vec<Value>,
     /// Rules about writes of the platform's own kinds.
@@ -54,6 +66,10 @@ impl Options {
         Self {
             clock,
             tokens: Vec::new(),
+            issued_tokens: None,
+            service_account_key: None,
+            oidc: None,
+            audit: None,
             bootstrap_manifests: Vec::new(),
             admission: Vec::new(),
             raw_handlers: Vec::new(),
@@ -107,6 +123,9 @@ pub enum StartError {
     /// The store could not be read.
     #[error("cannot read the objects in the store")]
     Open(#[source] ApiError),
+    /// The identity provider cannot be used as it is configured.
+    #[error("cannot use the identity provider")]
+    Oidc(#[source] OidcError),
     /// An object that must be there could not be written.
     #[error("cannot apply the bootstrap manifest of {kind} {name:?}")]
     Bootstrap {

@@ -28,6 +28,15 @@ pub enum Error {
         /// What was looked for.
         name: String,
     },
+    /// There is no such token.
+    #[error("there is no token {0:?}; `essaim token list` shows which there are")]
+    NoSuchToken(String),
+    /// No token can last so long.
+    #[error("a token cannot last {0}")]
+    Lifetime(String),
+    /// The system gave no random bytes.
+    #[error("cannot draw random bytes")]
+    Random(#[source] getrandom::Error),
     /// The answer could not be written in the form asked for.
     #[error("cannot write the answer as {0}")]
     Output(&'static str),

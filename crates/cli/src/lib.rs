@@ -10,6 +10,7 @@ mod error;
 mod output;
 mod reconciles;
 mod status;
+mod token;
 mod why;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -45,6 +46,8 @@ pub enum Command {
     ///
     /// Exit code 0 if it is as wanted, 3 if it is not, 1 for an error, 2 for a wrong call.
     Why(why::Arguments),
+    /// Issue, list and revoke tokens with which people and programs log in.
+    Token(token::Arguments),
 }
 
 /// How to reach the API.
@@ -78,5 +81,6 @@ pub async fn run(command: Command, connection: &Connection, now: jiff::Timestamp
     match command {
         Command::Status(arguments) => status::run(&client, &arguments, now).await,
         Command::Why(arguments) => why::run(&client, &arguments, now).await,
+        Command::Token(arguments) => token::run(&client, &arguments, now).await,
     }
 }

@@ -6,6 +6,7 @@
 mod driver;
 mod error;
 mod journal;
+pub mod leader;
 mod namespace;
 mod notebook_server;
 mod probe;

@@ -2,6 +2,7 @@
 //! is an error.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -14,6 +15,10 @@ use crate::error::Error;
 
 /// The accounts, in the data directory, where nothing else is named.
 pub(crate) const DIRECTORY_FILE: &str = "directory.yaml";
+
+/// How large a file of the audit log may be, and how many there may be, where nothing else is said: half a gigabyte.
+const AUDIT_MEGABYTES: u64 = 64;
+const AUDIT_FILES: usize = 8;
 
 /// The flags of `essaim serve`.
 #[derive(Debug, Args)]
@@ -30,6 +35,9 @@ pub(crate) struct Flags {
     /// A YAML file with the same settings, and more.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// `file`, in the data directory, or an etcd that several processes share.
+    #[arg(long, value_name = "file|etcd=URL[,URL]")]
+    store: Option<String>,
     /// Docker's manager, such as unix:///var/run/docker.sock, or `off`.
     #[arg(long, value_name = "URL|off")]
     swarm: Option<String>,
@@ -39,6 +47,9 @@ pub(crate) struct Flags {
     /// A YAML file with static tokens: `tokens: [{user, groups, sha256}]`.
     #[arg(long)]
     tokens: Option<PathBuf>,
+    /// The audit log of the API, or `off`. DATA-DIR/audit/audit.log if absent.
+    #[arg(long, value_name = "FILE|off")]
+    audit: Option<String>,
     /// What this process does. Everything if absent.
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<Role>>,
@@ -72,6 +83,8 @@ struct File {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
     gateway: Option<SocketAddr>,
+    store: Option<String>,
+    etcd: Option<EtcdFiles>,
     swarm: Option<String>,
     directory: Option<String>,
     tokens: Option<PathBuf>,
@@ -79,6 +92,55 @@ struct File {
     reach: Option<String>,
     gateway_behind_proxy: Option<bool>,
     kubeconfig: Option<PathBuf>,
+    audit: Option<String>,
+    audit_max_megabytes: Option<u64>,
+    audit_max_files: Option<usize>,
+    oidc: Option<Oidc>,
+}
+
+/// An identity provider whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Oidc {
+    /// As it stands in the tokens: `https://sso.example/realms/site`.
+    pub(crate) issuer: String,
+    /// The client's id, for which a token must be.
+    pub(crate) client_id: String,
+    /// Further audiences that are accepted.
+    #[serde(default)]
+    pub(crate) audiences: Vec<String>,
+    /// The claim that names the user.
+    #[serde(default = "subject")]
+    pub(crate) username_claim: String,
+    /// Stands before the user's name.
+    #[serde(default = "oidc_prefix")]
+    pub(crate) username_prefix: String,
+    /// The claim that names the groups; may be nested: `realm_access.roles`.
+    pub(crate) groups_claim: Option<String>,
+    /// Stands before every group's name.
+    #[serde(default = "oidc_prefix")]
+    pub(crate) groups_prefix: String,
+    /// What else a token must say.
+    #[serde(default)]
+    pub(crate) required_claims: BTreeMap<String, String>,
+    /// The authority of the provider's certificate; those of the system if absent.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+fn subject() -> String {
+    "sub".into()
+}
+
+fn oidc_prefix() -> String {
+    "oidc:".into()
+}
+
+/// Where it is noted who asked for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Audit {
+    pub(crate) path: PathBuf,
+    pub(crate) max_bytes: u64,
+    pub(crate) max_files: usize,
 }
 
 /// What was decided.
@@ -87,6 +149,7 @@ pub(crate) struct Configuration {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) gateway: SocketAddr,
+    pub(crate) store: StoreAt,
     pub(crate) swarm: SwarmAt,
     pub(crate) directory: PathBuf,
     pub(crate) tokens: Vec<Token>,
@@ -98,6 +161,31 @@ pub(crate) struct Configuration {
     /// The API of another process, or a real Kubernetes API server; needed without the role `api`.
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) hold_at_step: Option<u64>,
+    /// Nowhere if absent.
+    pub(crate) audit: Option<Audit>,
+    pub(crate) oidc: Option<Oidc>,
+}
+
+/// Where the objects are kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum StoreAt {
+    /// In a file of this process's own.
+    File,
+    /// In an etcd of version 3.4 or later, by the addresses of its members.
+    Etcd { endpoints: Vec<String>, files: Option<EtcdFiles> },
+}
+
+/// Certificates for etcd; needed for `https`.
+#[expect(clippy::struct_field_names, reason = "as the keys of the file are called")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EtcdFiles {
+    /// Who may have signed the members' certificates.
+    pub(crate) ca_file: PathBuf,
+    /// Ours, if etcd asks for one.
+    pub(crate) cert_file: Option<PathBuf>,
+    /// Its private key.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Where the Swarm is.
@@ -145,6 +233,7 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
     let tokens = flags.tokens.or(file.tokens).as_deref().map(parse::<TokenFile>).transpose()?;
     Ok(Configuration {
         listen: flags.listen.or(file.listen).unwrap_or_else(|| loopback(6443)),
+        store: store(flags.store.or(file.store).as_deref(), file.etcd)?,
         swarm: swarm(flags.swarm.or(file.swarm).as_deref()),
         directory: directory(flags.directory.or(file.directory).as_deref(), &data_dir)?,
         tokens: tokens.map(|file| file.tokens).unwrap_or_default(),
@@ -152,6 +241,13 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
         gateway_plain: behind_proxy || gateway.ip().is_loopback(),
         secure_cookies: behind_proxy || !gateway.ip().is_loopback(),
         hold_at_step: flags.hold_at_step,
+        audit: audit(
+            flags.audit.or(file.audit).as_deref(),
+            &data_dir,
+            file.audit_max_megabytes.unwrap_or(AUDIT_MEGABYTES),
+            file.audit_max_files.unwrap_or(AUDIT_FILES),
+        )?,
+        oidc: file.oidc,
         data_dir,
         gateway,
         roles,
@@ -161,6 +257,25 @@ pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configur
 
 fn needed<T>(value: Option<T>, flag: &str) -> Result<T, Error> {
     value.ok_or_else(|| Error::Configuration(format!("{flag} is needed, or its key in the file that --config names")))
+}
+
+fn store(text: Option<&str>, files: Option<EtcdFiles>) -> Result<StoreAt, Error> {
+    let wrong = |what: &str| Error::Configuration(format!("--store must be file or etcd=URL[,URL], not {what:?}"));
+    match text.map(|text| text.split_once('=').unwrap_or((text, ""))) {
+        None | Some(("file", "")) if files.is_some() => {
+            Err(Error::Configuration("the key etcd is of no use without --store etcd=URL".into()))
+        }
+        None | Some(("file", "")) => Ok(StoreAt::File),
+        Some(("etcd", members)) if !members.is_empty() => {
+            let endpoints: Vec<String> = members.split(',').map(|member| member.trim().to_owned()).collect();
+            let known = |member: &&String| member.starts_with("http://") || member.starts_with("https://");
+            match endpoints.iter().find(|member| !known(member)) {
+                Some(member) => Err(wrong(member)),
+                None => Ok(StoreAt::Etcd { endpoints, files }),
+            }
+        }
+        Some(_) => Err(wrong(text.unwrap_or_default())),
+    }
 }
 
 fn swarm(value: Option<&str>) -> SwarmAt {
@@ -177,6 +292,18 @@ fn directory(value: Option<&str>, data_dir: &Path) -> Result<PathBuf, Error> {
         Some((_, Some(("file", path)))) => Ok(path.into()),
         Some((text, _)) => Err(Error::Configuration(format!("--directory {text} is not supported; use file=PATH"))),
     }
+}
+
+fn audit(value: Option<&str>, data_dir: &Path, megabytes: u64, files: usize) -> Result<Option<Audit>, Error> {
+    if value == Some("off") {
+        return Ok(None);
+    }
+    if megabytes == 0 || files == 0 {
+        let words = "auditMaxMegabytes and auditMaxFiles must be at least 1; `audit: \"off\"` turns the audit log off";
+        return Err(Error::Configuration(words.into()));
+    }
+    let path = value.map_or_else(|| data_dir.join("audit/audit.log"), PathBuf::from);
+    Ok(Some(Audit { path, max_bytes: megabytes.saturating_mul(1024 * 1024), max_files: files }))
 }
 
 fn reach(value: Option<&str>) -> Result<Reach, Error> {
@@ -224,11 +351,37 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused() {
-        for flags in
-            [["--reach", "overlay="], ["--reach", "hostPorts=1"], ["--directory", "ldap=x"], ["--roles", "gateway"]]
-        {
+        for flags in [
+            ["--store", "etcd="],
+            ["--store", "etcd=x:1"],
+            ["--store", "files"],
+            ["--reach", "overlay="],
+            ["--reach", "hostPorts=1"],
+            ["--directory", "ldap=x"],
+            ["--roles", "gateway"],
+        ] {
             assert!(matches!(read_with(&flags, None), Err(Error::Configuration(_))), "{flags:?}");
         }
+    }
+
+    #[test]
+    fn the_audit_log_lies_in_the_data_directory_or_where_it_is_wanted_or_nowhere() {
+        let audit = |flags: &[&str]| read_with(flags, None).unwrap().audit.map(|audit| audit.path);
+        assert_eq!(audit(&[]), Some("/d/audit/audit.log".into()));
+        assert_eq!(audit(&["--audit", "/var/log/essaim.log"]), Some("/var/log/essaim.log".into()));
+        assert_eq!(audit(&["--audit", "off"]), None);
+    }
+
+    #[test]
+    fn an_identity_provider_is_described_in_the_file_and_safe_where_nothing_is_said() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let config = ["--config", file.path().to_str().unwrap()];
+        std::fs::write(&file, "oidc: {issuer: 'https://sso.example/realms/site', clientId: essaim}").unwrap();
+        let oidc = read_with(&config, None).unwrap().oidc.unwrap();
+        assert_eq!((oidc.username_claim.as_str(), oidc.username_prefix.as_str()), ("sub", "oidc:"));
+        assert_eq!((oidc.groups_claim, oidc.groups_prefix.as_str()), (None, "oidc:"));
+        std::fs::write(&file, "oidc: {issuer: 'https://sso.example', clientId: essaim, groupClaim: x}").unwrap();
+        assert!(matches!(read_with(&config, None), Err(Error::Parse { .. })), "an unknown key is an error");
     }
 
     #[test]

@@ -29,9 +29,9 @@ pub(crate) enum Error {
     },
     #[error("{0}")]
     Configuration(String),
-    #[error("cannot open the store in {}", path.display())]
+    #[error("cannot open the store: {place}")]
     Store {
-        path: PathBuf,
+        place: String,
         #[source]
         source: essaim_store::Error,
     },

@@ -14,6 +14,7 @@ mod hold;
 mod roles;
 mod sealing;
 mod site_key;
+mod store;
 
 use std::{path::Path, sync::Arc};
 
@@ -90,7 +91,7 @@ fn make_private(directory: &Path) -> Result<(), Error> {
     }
     let read = |source| Error::Read { path: directory.into(), source };
     let open = directory.metadata().map_err(read)?.permissions().mode() & 0o077 != 0;
-    if open && !directory.join(api::STORE_FILE).exists() && holds_directories(directory).map_err(read)? {
+    if open && !directory.join(store::FILE).exists() && holds_directories(directory).map_err(read)? {
         let words = format!(
             "{} is open to others and holds directories that are not essaim's: give essaim a data directory of its own, or make this one private (chmod 700)",
             directory.display()
@@ -129,7 +130,7 @@ mod tests {
         assert_ne!(mode(&site.path().join("lib")), 0o700, "parents are not ours");
         assert!(matches!(make_private(site.path()), Err(Error::Configuration(_))));
         assert_eq!(mode(site.path()), 0o755, "a directory of somebody else stays as it is");
-        std::fs::write(site.path().join(api::STORE_FILE), "").unwrap();
+        std::fs::write(site.path().join(store::FILE), "").unwrap();
         make_private(site.path()).unwrap();
         assert_eq!(mode(site.path()), 0o700);
     }

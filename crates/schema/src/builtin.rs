@@ -52,6 +52,7 @@ impl Builtin {
             verbs: self.verbs.iter().map(String::as_str).collect(),
             status: self.status,
             scale: false,
+            strategic_merge: true,
         }
     }
 

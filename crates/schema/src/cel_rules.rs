@@ -11,6 +11,7 @@ mod instrument;
 mod names;
 mod scope;
 mod stack;
+mod unordered;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

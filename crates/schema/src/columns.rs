@@ -30,6 +30,8 @@ enum Kind {
 #[derive(Clone, Debug)]
 enum Source {
     Path(JsonPath),
+    /// A path that cannot be read here. Kubernetes takes the definition all the same; the cells stay empty.
+    Unreadable,
     /// The first of several paths that leads to something.
     Either(Vec<JsonPath>),
     /// Two values as `kind/name`, the kind in lower case.
@@ -136,6 +138,7 @@ impl Column {
     fn cell(&self, object: &Value, now: Timestamp) -> Value {
         let found = match &self.source {
             Source::Path(path) => path.first(object),
+            Source::Unreadable => None,
             Source::Either(paths) => paths.iter().find_map(|path| path.first(object).filter(|value| !value.is_null())),
             Source::Joined(paths) => return joined(paths, object, str::to_lowercase),
             Source::JoinedAsWritten(paths) => return joined(paths, object, str::to_owned),
@@ -203,7 +206,10 @@ impl Source {
         if let Some(path) = column.get("count") {
             return parse(path).map(Self::Count);
         }
-        parse(column.get("jsonPath").unwrap_or(&Value::Null)).map(Self::Path)
+        match column.get("jsonPath").and_then(Value::as_str) {
+            None | Some("") => Err(FieldError::required("jsonPath", "")),
+            Some(path) => Ok(JsonPath::parse(path).map_or(Self::Unreadable, Self::Path)),
+        }
     }
 }
 
@@ -278,6 +284,18 @@ mod tests {
         let object = json!({"metadata": {"name": "a", "creationTimestamp": "2026-03-01T11:55:00Z"}});
         assert_eq!(columns.cells(&object, now()), vec![json!("a"), json!("5m")]);
         assert_eq!(columns.definitions().len(), 2);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_read_shows_nothing() {
+        let columns = Columns::compile(&json!([
+            {"name": "Deep", "type": "string", "jsonPath": "..x"},
+            {"name": "Both", "type": "string", "jsonPath": ".c[?(@.a==1 && @.b==2)].x"},
+            {"name": "Last", "type": "string", "jsonPath": ".c[-1:].x"},
+        ]))
+        .expect("columns");
+        let object = json!({"metadata": {"name": "a"}, "c": [{"x": "one"}, {"x": "two"}]});
+        assert_eq!(columns.cells(&object, now()), [json!("a"), json!(null), json!(null), json!("two")]);
     }
 
     #[test]

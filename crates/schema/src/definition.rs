@@ -147,6 +147,7 @@ impl Version {
             verbs: ALL_VERBS.to_vec(),
             status: self.status,
             scale: self.scale.is_some(),
+            strategic_merge: false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The part of kubectl's JSONPath that printer columns use: fields, indices, `*`, and filters on items.
+//! The part of kubectl's JSONPath that printer columns use: fields, indices, slices, `*`, and filters on items.
 
 mod parse;
 
@@ -12,8 +12,17 @@ pub struct JsonPath(Vec<Step>);
 enum Step {
     Field(String),
     Index(i64),
+    /// `[start:end:step]`, each counted from the end if it is negative.
+    Slice {
+        start: Option<i64>,
+        end: Option<i64>,
+        step: usize,
+    },
     All,
-    Filter { left: Vec<String>, test: Option<(Comparison, Value)> },
+    Filter {
+        left: Vec<String>,
+        test: Option<(Comparison, Value)>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +55,15 @@ fn first<'a>(steps: &[Step], value: &'a Value) -> Option<&'a Value> {
             let items = value.as_array()?;
             let at = if *index < 0 { i64::try_from(items.len()).ok()? + index } else { *index };
             first(rest, items.get(usize::try_from(at).ok()?)?)
+        }
+        Step::Slice { start, end, step } => {
+            let items = value.as_array()?;
+            let at = |bound: i64| {
+                let from_end = usize::try_from(bound.unsigned_abs()).unwrap_or(usize::MAX);
+                if bound < 0 { items.len().saturating_sub(from_end) } else { from_end.min(items.len()) }
+            };
+            let (start, end) = (start.map_or(0, at), end.map_or(items.len(), at));
+            items.get(start..end)?.iter().step_by(*step).find_map(|item| first(rest, item))
         }
         Step::All => match value {
             Value::Array(items) => items.iter().find_map(|item| first(rest, item)),
@@ -98,6 +116,12 @@ mod tests {
             (".spec.list[0].n", json!(1)),
             (".spec.list[-1].m", json!("two")),
             (".spec.list[*].m", json!("two")),
+            (".status.conditions[-1:].type", json!("Ready")),
+            (".status.conditions[0:2].type", json!("Synced")),
+            (".status.conditions[1:].type", json!("Ready")),
+            (".status.conditions[:-1].type", json!("Synced")),
+            (".spec.list[0:2:1].m", json!("two")),
+            (".spec.list[-9:9].n", json!(1)),
             (".spec.list[?(@.n>1)].m", json!("two")),
             (".metadata.annotations['a.b/c']", json!("noted")),
             (r".metadata.annotations.a\.b/c", json!("noted")),
@@ -106,13 +130,16 @@ mod tests {
             let parsed = JsonPath::parse(path).unwrap_or_else(|error| panic!("{path}: {error}"));
             assert_eq!(parsed.first(&object), Some(&expected), "{path}");
         }
+        for path in [".spec.list[2:].n", ".spec.list[1:1].n", ".spec.list[1:0].n", ".spec[0:1]"] {
+            assert_eq!(JsonPath::parse(path).expect("a path").first(&object), None, "{path}");
+        }
         let missing = JsonPath::parse(".spec.nothing.here").expect("a path");
         assert_eq!(missing.first(&object), None);
     }
 
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
-        for path in ["spec.x", ".spec[", ".spec..x", ".a[?(@.b==)]", ".a['b", ".a[x]", ""] {
+        for path in ["spec.x", ".spec[", ".spec..x", ".a[?(@.b==)]", ".a['b", ".a[x]", ".a[1:x]", ".a[::0]", ""] {
             assert!(JsonPath::parse(path).is_err(), "{path}");
         }
     }

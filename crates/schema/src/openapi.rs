@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// What one resource adds to the document of its group and version.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as in discovery documents")]
 pub struct ResourceDoc<'a> {
     /// CamelCase kind.
     pub kind: &'a str,
@@ -25,6 +26,8 @@ pub struct ResourceDoc<'a> {
     pub status: bool,
     /// Whether the `scale` subresource exists.
     pub scale: bool,
+    /// Whether it takes strategic merge patches, as the built-in kinds do and no custom resource does.
+    pub strategic_merge: bool,
 }
 
 /// Every verb of an ordinary resource.

@@ -14,14 +14,8 @@
 
 mod codec;
 mod disk;
-mod limits;
-mod lock;
 mod options;
-mod picture;
-mod published;
 mod queue;
-mod topics;
-mod watcher;
 mod writer;
 
 #[cfg(test)]
@@ -29,7 +23,7 @@ mod tests;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, OnceLock, RwLock},
     thread::{self, JoinHandle},
 };
 
@@ -37,15 +31,21 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use self::{
     disk::{Disk, Fault},
-    lock::Held as _,
-    picture::Picture,
-    published::Published,
     queue::Admission,
     writer::Writer,
 };
-use crate::model::{Committed, Error, Key, ListRequest, Page, Record, Revision, Store, Transaction, Watch};
+use crate::{
+    limits,
+    memory::{self, Held as _, Picture, Published},
+    model::{Committed, Error, Key, ListRequest, Page, Record, Revision, Store, Transaction, Watch},
+};
 
-pub use self::options::{Clock, Options, Retention};
+#[cfg(feature = "etcd")]
+pub(crate) use self::options::system_clock;
+pub use self::options::{Clock, Options};
+
+/// Why no more writes are accepted; set once, the first reason stays.
+type Failed = Arc<OnceLock<Arc<Fault>>>;
 
 /// A store in one file of this machine, for one process.
 ///
@@ -53,6 +53,7 @@ pub use self::options::{Clock, Options, Retention};
 pub struct Embedded {
     id: String,
     published: Arc<Published>,
+    failed: Failed,
     /// `None` once closed. A lock, because any clone of the `Arc` may close the store while others commit.
     admission: RwLock<Option<Admission>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -80,13 +81,15 @@ impl Embedded {
             "opened the store"
         );
         let published = Arc::new(Published::new(picture));
+        let failed = Failed::default();
         let (admission, queue) = Admission::new(&options);
-        let writer = Writer::new(disk, Arc::clone(&published), queue, options);
+        let writer = Writer::new(disk, Arc::clone(&published), Arc::clone(&failed), queue, options);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| Error::Engine { operation: "start the store's writer", source: Box::new(source) })?;
-        Ok(Arc::new(Self { id, published, admission: RwLock::new(Some(admission)), thread: Mutex::new(Some(thread)) }))
+        let (admission, thread) = (RwLock::new(Some(admission)), Mutex::new(Some(thread)));
+        Ok(Arc::new(Self { id, published, failed, admission, thread }))
     }
 
     /// A random name given to the file when it was made: revisions of two stores cannot be compared.
@@ -96,7 +99,7 @@ impl Embedded {
 
     /// Whether writes are possible. After a failure of the disk they are not, until the store is opened again.
     pub fn health(&self) -> Result<(), Error> {
-        if let Some(fault) = self.published.fault() {
+        if let Some(fault) = self.failed.get() {
             return Err(stopped(fault));
         }
         let running = self.thread.lock().held().as_ref().is_some_and(|thread| !thread.is_finished());
@@ -117,7 +120,7 @@ impl Embedded {
 
     async fn submit(&self, transaction: Transaction) -> Result<Committed, Error> {
         limits::check(&transaction)?;
-        if let Some(fault) = self.published.fault() {
+        if let Some(fault) = self.failed.get() {
             return Err(stopped(fault));
         }
         let answer = {
@@ -150,7 +153,7 @@ impl Store for Embedded {
     }
 
     fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, Error> {
-        watcher::watch(&self.published, prefix, after)
+        memory::watch(&self.published, prefix, after)
     }
 
     fn revision(&self) -> Revision {
@@ -163,6 +166,6 @@ impl Store for Embedded {
 }
 
 /// What callers are told after the store stopped.
-fn stopped(fault: Arc<Fault>) -> Error {
-    Error::Engine { operation: "write: the store stopped when its disk failed", source: Box::new(fault) }
+fn stopped(fault: &Arc<Fault>) -> Error {
+    Error::Engine { operation: "write: the store stopped when its disk failed", source: Box::new(Arc::clone(fault)) }
 }

@@ -1,7 +1,7 @@
 //! A revisioned key-value log.
 //!
 //! The store knows bytes, not kinds. It keeps every key's newest value, one integer [`Revision`] for the
-//! whole store that grows with each change, and a log of recent changes from which watches are served.
+//! whole store that grows with each transaction, and a log of recent changes from which watches are served.
 //!
 //! Invariant: an acknowledged [`Transaction`] survives `kill -9` and power loss, and no reader, lister or
 //! watcher sees a change before it is on disk.
@@ -12,13 +12,20 @@
 //! It deliberately does not retry, does not parse values and has no notion of resource or namespace.
 
 mod embedded;
+#[cfg(feature = "etcd")]
+mod etcd;
+mod limits;
+mod memory;
 mod model;
 mod sealed;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
-pub use embedded::{Clock, Embedded, Options, Retention};
+pub use embedded::{Clock, Embedded, Options};
+#[cfg(feature = "etcd")]
+pub use etcd::{Etcd, EtcdOptions, EtcdTls};
+pub use memory::Retention;
 pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,
     Transaction, Watch,

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use futures::{Stream, future::BoxFuture};
 
 /// A position in the history of the whole store; never 0 for a change that happened.
+///
+/// It grows with every transaction that changes something. Whether each change of a transaction has a revision of its
+/// own or all have the same is the engine's choice, and revisions may be left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 
@@ -75,14 +78,14 @@ pub enum Mutation {
 pub struct Transaction {
     /// Checked first, all against the same state.
     pub preconditions: Vec<Precondition>,
-    /// At most one per key, at most 1,000. Each takes a revision of its own, in this order.
+    /// At most one per key, at most 1,000 (an engine may take fewer and says so). They happen in this order.
     pub mutations: Vec<Mutation>,
 }
 
 /// The answer to a transaction that was carried out and is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// The revision of each mutation, in the transaction's order; `None` where a delete found nothing.
+    /// The revision of each mutation, in the transaction's order, never decreasing; `None` where a delete found nothing.
     pub revisions: Vec<Option<Revision>>,
 }
 
@@ -138,7 +141,8 @@ pub struct Page {
 
 /// A stream of changes in the order of their revisions; after an error it ends.
 ///
-/// Batches, because a watcher that woke up takes all there is at once. A batch is never empty.
+/// Batches, because a watcher that woke up takes all there is at once. A batch is never empty and holds all changes
+/// under the prefix of each of its revisions, so that a watch can be resumed after any revision that was delivered.
 ///
 /// Guarantees: when the stream is found pending, every change under its prefix up to any revision that
 /// [`Store::revision`] had returned before was delivered. A bookmark may name that revision.
@@ -180,7 +184,8 @@ pub enum Error {
     /// The engine cannot take more work now; try again later.
     #[error("the store's queue is full")]
     Busy,
-    /// The disk or the engine failed; nothing of the transaction happened, or the store has stopped.
+    /// The disk or the engine failed. Of a transaction: nothing of it happened, or the operation says that this is not
+    /// known.
     #[error("cannot {operation}")]
     Engine {
         /// What was tried.
@@ -196,16 +201,20 @@ pub enum Error {
 
 /// A revisioned key-value log.
 ///
-/// Reads answer from a picture of committed changes and never wait for the disk.
+/// Reads answer from a picture of committed changes. They see every transaction that was acknowledged before they
+/// began, by any process of the same store; an engine of several processes has to ask for that, and may fail to.
 pub trait Store: Send + Sync + 'static {
     /// Carries out a transaction, and answers when it is on disk.
     ///
     /// Guarantees: all or nothing; later reads by anybody see it.
-    /// Errors: [`Error::Conflict`] with the record that stands in the way; [`Error::Busy`] when the queue is full.
+    /// Errors: [`Error::Conflict`] with the record that stands in the way; [`Error::Busy`] when the queue is full;
+    /// [`Error::Engine`] also when it is not known whether the transaction was carried out.
     /// Cancellation: dropping the future does not undo it; it may or may not happen.
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, Error>>;
 
     /// The newest record of a key, with the revision of the store at that moment.
+    ///
+    /// Errors: [`Error::Engine`] when it cannot be made sure that it is the newest.
     fn get(&self, key: &Key) -> BoxFuture<'_, Result<(Option<Record>, Revision), Error>>;
 
     /// A page of records under a prefix, all of one moment.
@@ -218,7 +227,7 @@ pub trait Store: Send + Sync + 'static {
     /// Errors: [`Error::Compacted`] or [`Error::Future`], at once or as the stream's last item.
     fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, Error>;
 
-    /// The revision of the newest committed change.
+    /// The revision of the newest change that this process knows. All changes up to it are ready to be read.
     fn revision(&self) -> Revision;
 
     /// Resolves once the store has reached the revision, for reads "not older than".

@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, HeaderValue, header};
+use http::{Extensions, HeaderMap, header};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{StaticToken, UserInfo};
+use super::{AccountTokens, StaticToken, UserInfo, account_tokens, issued, jwt, oidc::Provider, same_digest};
 use crate::ApiError;
 
 /// The identity in a client certificate that was checked during the handshake.
@@ -26,41 +27,97 @@ impl PeerCertificate {
     }
 }
 
+/// Who somebody is, and for whom their credential was made.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) user: UserInfo,
+    pub(crate) audiences: Vec<String>,
+}
+
+impl Identity {
+    /// By a credential that is good for this API and nobody else.
+    fn here(user: UserInfo) -> Self {
+        Self { user, audiences: vec![account_tokens::ISSUER.into()] }
+    }
+}
+
 /// Knows the tokens.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Authenticator {
-    tokens: Vec<StaticToken>,
+    pub(crate) configured: Vec<StaticToken>,
+    pub(crate) issued: Option<issued::Index>,
+    pub(crate) accounts: Option<Arc<AccountTokens>>,
+    pub(crate) oidc: Option<Provider>,
 }
 
 impl Authenticator {
-    pub(crate) fn new(tokens: Vec<StaticToken>) -> Self {
-        Self { tokens }
-    }
-
-    /// Finds who asks, and for whom they act if they say so.
-    pub(crate) fn identify(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<UserInfo, ApiError> {
+    /// Finds who asks, by what this process, a token or a client certificate says.
+    pub(crate) async fn identify(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        now: Timestamp,
+    ) -> Result<UserInfo, ApiError> {
         if let Some(user) = extensions.get::<UserInfo>() {
             return Ok(user.clone().authenticated());
         }
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(bearer).ok_or_else(ApiError::unauthorized)?;
-            return self.by_token(token).ok_or_else(ApiError::unauthorized);
+            return Ok(self.by_token(token, &[], now).await?.user);
         }
         let peer = extensions.get::<PeerCertificate>().ok_or_else(ApiError::unauthorized)?;
         Ok(UserInfo::clone(&peer.0).authenticated())
     }
 
-    /// Whose token it is. Compares with every token in the same time, so that nothing can be learned from the wait.
-    pub(crate) fn by_token(&self, token: &str) -> Option<UserInfo> {
+    /// Whose token it is, and for which of the wanted audiences; for this API if none are named.
+    ///
+    /// Errors: 401 for one that is not known, does not hold, or is for somebody else.
+    pub(crate) async fn by_token(&self, token: &str, wanted: &[String], now: Timestamp) -> Result<Identity, ApiError> {
+        let Identity { user, mut audiences } = self.find(token, now).await?;
+        let here = [account_tokens::ISSUER.to_owned()];
+        let wanted = if wanted.is_empty() { &here } else { wanted };
+        audiences.retain(|one| wanted.contains(one));
+        if audiences.is_empty() {
+            return Err(ApiError::unauthenticated("the token is for another audience"));
+        }
+        Ok(Identity { user: user.authenticated(), audiences })
+    }
+
+    async fn find(&self, token: &str, now: Timestamp) -> Result<Identity, ApiError> {
+        if let Some(user) = self.configured(token) {
+            return Ok(Identity::here(user));
+        }
+        if let Some(signed) = jwt::Token::parse(token) {
+            return self.by_signature(&signed, now).await;
+        }
+        match &self.issued {
+            Some(issued) => issued.find(token, now).await?.map(Identity::here).ok_or_else(ApiError::unauthorized),
+            None => Err(ApiError::unauthorized()),
+        }
+    }
+
+    /// A token tells its issuer, and its issuer knows the key.
+    async fn by_signature(&self, token: &jwt::Token<'_>, now: Timestamp) -> Result<Identity, ApiError> {
+        let issuer = token.text("iss");
+        if let Some(accounts) = self.accounts.as_ref().filter(|_| issuer == account_tokens::ISSUER) {
+            return accounts.find(token, now).await;
+        }
+        match self.oidc.as_ref().filter(|provider| provider.is_issuer(issuer)) {
+            Some(provider) => provider.find(token, now).await.map(Identity::here),
+            None => Err(ApiError::unauthenticated("nobody here knows the issuer of the token")),
+        }
+    }
+
+    /// Compares with every token in the same time, so that nothing can be learned from the wait.
+    fn configured(&self, token: &str) -> Option<UserInfo> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;
-        for known in &self.tokens {
-            let difference = known.token_sha256.iter().zip(digest).fold(0, |all, (left, right)| all | (left ^ right));
-            if std::hint::black_box(difference) == 0 {
+        for known in &self.configured {
+            if same_digest(&known.token_sha256, &digest) {
                 found = Some(&known.user);
             }
         }
-        found.map(|user| user.clone().authenticated())
+        found.cloned()
     }
 }
 
@@ -69,70 +126,38 @@ fn bearer(value: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
 }
 
-/// Whom the request says it acts for: `Impersonate-User` and `Impersonate-Group`, as `kubectl --as` sends them.
-pub(crate) fn impersonated(headers: &HeaderMap) -> Result<Option<UserInfo>, ApiError> {
-    // One that cannot be read must not be passed over: the request would then count as the sender's own.
-    let text = |name: &str| {
-        let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
-        values.map_err(|_| ApiError::bad_request(format!("the header {name} is not ASCII text")))
-    };
-    let (names, groups) = (text("impersonate-user")?, text("impersonate-group")?);
-    let other = headers.keys().find(|name| {
-        let name = name.as_str();
-        name.starts_with("impersonate-") && name != "impersonate-user" && name != "impersonate-group"
-    });
-    match (names.as_slice(), other) {
-        (_, Some(other)) => Err(ApiError::bad_request(format!("the header {other} is not supported"))),
-        ([], None) if groups.is_empty() => Ok(None),
-        ([name], None) if !name.is_empty() => Ok(Some(UserInfo::new(*name, groups).authenticated())),
-        _ => Err(ApiError::bad_request("exactly one Impersonate-User is needed to act for somebody else")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::{Extensions, HeaderMap, HeaderValue, header};
+    use jiff::Timestamp;
     use sha2::{Digest as _, Sha256};
 
-    use super::{Authenticator, impersonated};
+    use super::Authenticator;
     use crate::auth::{StaticToken, UserInfo};
 
     fn headers(authorization: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(authorization))])
     }
 
-    #[test]
-    fn a_token_names_its_user_and_nothing_else_does() {
+    #[tokio::test]
+    async fn a_token_names_its_user_and_nothing_else_does() {
         let token =
             StaticToken { token_sha256: Sha256::digest("secret").into(), user: UserInfo::new("alice", ["staff"]) };
-        let authenticator = Authenticator::new(vec![token]);
-        let user = authenticator.identify(&headers("Bearer secret"), &Extensions::new()).unwrap();
+        let authenticator = Authenticator { configured: vec![token], ..Authenticator::default() };
+        let identify = async |headers: HeaderMap| {
+            authenticator
+                .identify(&headers, &Extensions::new(), Timestamp::UNIX_EPOCH)
+                .await
+                .map_err(|error| error.code)
+        };
+        let user = identify(headers("Bearer secret")).await.unwrap();
         assert_eq!(
             (user.name.as_str(), user.groups.as_slice()),
             ("alice", &["staff".to_owned(), "system:authenticated".into()][..])
         );
         for wrong in ["Bearer other", "Bearer ", "Basic secret", "secret"] {
-            assert_eq!(authenticator.identify(&headers(wrong), &Extensions::new()).unwrap_err().code, 401, "{wrong}");
+            assert_eq!(identify(headers(wrong)).await.unwrap_err(), 401, "{wrong}");
         }
-        assert_eq!(authenticator.identify(&HeaderMap::new(), &Extensions::new()).unwrap_err().code, 401);
-    }
-
-    #[test]
-    fn impersonation_is_read_or_refused_never_ignored() {
-        let with = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs
-                .iter()
-                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
-            impersonated(&pairs.collect())
-        };
-        assert_eq!(with(&[]).unwrap(), None);
-        assert_eq!(with(&[("impersonate-user", "bob")]).unwrap().unwrap().name, "bob");
-        assert!(with(&[("impersonate-group", "staff")]).is_err());
-        assert!(with(&[("impersonate-user", "bob"), ("impersonate-uid", "1")]).is_err());
-        for name in ["impersonate-user", "impersonate-group"] {
-            let unreadable = HeaderValue::from_bytes(b"\xc3\xa9ric").unwrap();
-            let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), unreadable)]);
-            assert_eq!(impersonated(&headers).unwrap_err().code, 400, "{name}");
-        }
+        assert_eq!(identify(HeaderMap::new()).await.unwrap_err(), 401);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    UserInfo,
+    IssuedTokens, UserInfo,
     policy::{Policy, Sources},
     rules::Rule,
 };
@@ -35,7 +35,7 @@ impl Attributes {
     }
 
     /// Why not, in the words of Kubernetes.
-    fn refusal(&self, user: &UserInfo) -> String {
+    pub(super) fn refusal(&self, user: &UserInfo) -> String {
         let Self { verb, namespace, target } = self;
         let user = &user.name;
         match target {
@@ -70,13 +70,15 @@ impl Attributes {
 /// Evaluates Roles and bindings, read through the registry.
 pub(crate) struct Authorizer {
     registry: Arc<Registry>,
+    /// Whoever writes there makes tokens.
+    pub(super) issued_tokens: Option<IssuedTokens>,
     /// The policy of the newest objects. A std mutex, because nothing is awaited under it.
     compiled: Mutex<(Sources, Arc<Policy>)>,
 }
 
 impl Authorizer {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, compiled: Mutex::default() }
+    pub(crate) fn new(registry: Arc<Registry>, issued_tokens: Option<IssuedTokens>) -> Self {
+        Self { registry, issued_tokens, compiled: Mutex::default() }
     }
 
     /// Passes, or fails with the 403 for this user.

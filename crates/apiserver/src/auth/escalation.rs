@@ -1,16 +1,17 @@
-//! Nobody gives more rights than they have.
+//! Nobody gives more rights than they have, nor becomes somebody whom they may not impersonate.
 //!
 //! Whoever writes a Role must hold what it allows, or the verb `escalate` on it; whoever writes a binding must hold what
-//! the bound role allows, or the verb `bind` on that role. The check sees the object as it is about to be stored, so
+//! the bound role allows, or the verb `bind` on that role. Whoever writes an issued token must hold the rights that it takes
+//! to impersonate its user with all its groups, whether the token is new or an old one changes. The check sees the object as it is about to be stored, so
 //! that no patch goes around it.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
-    Attributes, Authorizer, Target, UserInfo,
+    Attributes, Authorizer, IssuedTokens, Target, UserInfo, impersonation, issued,
     policy::{Policy, RoleRef, rules},
     rules::Rule,
 };
@@ -21,12 +22,21 @@ use crate::{
 
 /// A last look at what is to be stored, with the rights of whoever asked. The default one agrees to everything.
 #[derive(Clone, Default)]
-pub(crate) struct Guard(Option<Arc<Grant>>);
+pub(crate) struct Guard(Option<Arc<Check>>);
+
+enum Check {
+    Rights(Grant),
+    Token(Issue),
+}
 
 impl Guard {
     /// Refuses an object that gives more rights than its writer has.
     pub(crate) fn check(&self, object: &Value) -> Result<(), ApiError> {
-        self.0.as_ref().map_or(Ok(()), |grant| grant.check(object))
+        match self.0.as_deref() {
+            None => Ok(()),
+            Some(Check::Rights(grant)) => grant.check(object),
+            Some(Check::Token(issue)) => issue.check(object),
+        }
     }
 }
 
@@ -44,13 +54,55 @@ impl Authorizer {
         resource: &Resource,
         namespace: Option<&str>,
     ) -> Result<Guard, ApiError> {
-        if resource.group != RBAC_GROUP || user.is_master() {
+        if user.is_master() {
+            return Ok(Guard::default());
+        }
+        if let Some(place) = &self.issued_tokens
+            && resource.is("", "secrets")
+            && namespace == Some(&place.namespace)
+        {
+            let issue = Issue { policy: self.policy().await?, user: user.clone(), place: place.clone() };
+            return Ok(Guard(Some(Arc::new(Check::Token(issue)))));
+        }
+        if resource.group != RBAC_GROUP {
             return Ok(Guard::default());
         }
         let namespace = namespace.unwrap_or_default().to_owned();
         let grant =
             Grant { policy: self.policy().await?, user: user.clone(), plural: resource.plural.clone(), namespace };
-        Ok(Guard(Some(Arc::new(grant))))
+        Ok(Guard(Some(Arc::new(Check::Rights(grant)))))
+    }
+}
+
+/// Somebody writes a Secret where the issued tokens are.
+struct Issue {
+    policy: Arc<Policy>,
+    user: UserInfo,
+    place: IssuedTokens,
+}
+
+impl Issue {
+    fn check(&self, object: &Value) -> Result<(), ApiError> {
+        if !self.place.is_token(object) {
+            return Ok(());
+        }
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let refused = |why: String| {
+            let message = format!("secrets {name:?} is forbidden: {why}");
+            ApiError::forbidden(message).about("", "secrets", name)
+        };
+        let (_, token) = issued::read(object).map_err(|(field, message)| refused(format!("{field} {message}")))?;
+        // By which credential the bearer came is said by the server, not by whoever makes the token.
+        let bearer = UserInfo { extra: BTreeMap::new(), ..token.user };
+        let allowed =
+            |right: &Attributes| self.policy.rules_for(&self.user, &right.namespace).any(|rule| rule.allows(right));
+        match impersonation::needed(&bearer).iter().find(|right| !allowed(right)) {
+            None => Ok(()),
+            Some(right) => {
+                let whose = &bearer.name;
+                Err(refused(format!("no token can be issued for {whose:?}: {}", right.refusal(&self.user))))
+            }
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     Authenticator, UserInfo,
+    authenticate::Identity,
     authorize::{Attributes, Authorizer, Target},
 };
 use crate::{ApiError, catalogue::Resource};
@@ -28,6 +30,7 @@ impl Reviews {
         namespace: Option<&str>,
         asker: &UserInfo,
         mut review: Value,
+        now: Timestamp,
     ) -> Result<Value, ApiError> {
         if review.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
             return Err(ApiError::bad_request(format!("the body must be a {}", resource.kind)));
@@ -39,7 +42,7 @@ impl Reviews {
             "subjectaccessreviews" => self.access(&subject(spec), spec).await?,
             "localsubjectaccessreviews" => self.local_access(namespace, spec).await?,
             "selfsubjectrulesreviews" => self.rules(asker, spec).await?,
-            "tokenreviews" => self.token(spec),
+            "tokenreviews" => self.token(spec, now).await?,
             _ => return Err(ApiError::no_such_path()),
         };
         review["status"] = status;
@@ -73,18 +76,26 @@ impl Reviews {
         Ok(json!({"resourceRules": on_resources, "nonResourceRules": on_paths, "incomplete": false}))
     }
 
-    fn token(&self, spec: &Value) -> Value {
-        match spec["token"].as_str().and_then(|token| self.authenticator.by_token(token)) {
-            Some(user) => json!({"authenticated": true, "user": user}),
-            None => json!({"authenticated": false, "user": {}}),
+    async fn token(&self, spec: &Value, now: Timestamp) -> Result<Value, ApiError> {
+        let token = spec["token"].as_str().unwrap_or_default();
+        let wanted = texts(&spec["audiences"]);
+        match self.authenticator.by_token(token, &wanted, now).await {
+            Ok(Identity { user, .. }) if wanted.is_empty() => Ok(json!({"authenticated": true, "user": user})),
+            Ok(Identity { user, audiences }) => {
+                Ok(json!({"authenticated": true, "user": user, "audiences": audiences}))
+            }
+            Err(error) if error.code == 401 => Ok(json!({"authenticated": false, "user": {}, "error": error.message})),
+            Err(error) => Err(error),
         }
     }
 }
 
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// Whom the review is about.
 fn subject(spec: &Value) -> UserInfo {
-    let texts =
-        |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let name = spec["user"].as_str().unwrap_or_default().to_owned();
     UserInfo { name, groups: texts(&spec["groups"]), ..UserInfo::default() }
 }

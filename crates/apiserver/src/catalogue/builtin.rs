@@ -92,9 +92,14 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
     }
 }
 
-/// Reviews are only created and never stored; everything else does everything.
+/// Reviews are only created and never stored; everything else does everything, but namespaces do not go together.
 fn verbs(builtin: &Builtin) -> &'static [&'static str] {
-    if builtin.verbs.iter().any(|verb| verb == "list") { openapi::ALL_VERBS } else { &["create"] }
+    let has = |wanted: &str| builtin.verbs.iter().any(|verb| verb == wanted);
+    match (has("list"), has("deletecollection")) {
+        (true, true) => openapi::ALL_VERBS,
+        (true, false) => &["create", "delete", "get", "list", "patch", "update", "watch"],
+        (false, _) => &["create"],
+    }
 }
 
 fn selectable_fields(group: &str, kind: &str) -> Vec<SelectableField> {
@@ -102,4 +107,14 @@ fn selectable_fields(group: &str, kind: &str) -> Vec<SelectableField> {
         SELECTABLE.iter().find(|(of, name, _)| (*of, *name) == (group, kind)).map_or(&[][..], |(_, _, fields)| *fields);
     let fields = fields.iter().filter_map(|(label, path)| Some(((*label).to_owned(), FieldPath::parse(path)?)));
     fields.map(|(label, path)| SelectableField { label, path }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn each_kind_has_the_verbs_that_its_file_names() {
+        for (builtin, resource) in essaim_schema::builtin::all().iter().zip(super::resources()) {
+            assert_eq!(resource.verbs, builtin.verbs, "{}", builtin.kind);
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
-use essaim_schema::{Definition, FieldError, Names, Scope, openapi};
+use essaim_schema::{Definition, FieldError, Names, Scope, Version, openapi};
 use essaim_store::{Key, Record, Revision};
 use essaim_structured_merge as merge;
 use serde_json::Value;
@@ -135,11 +135,28 @@ fn resource(compiled: &Compiled, at: usize, origin: &DefinitionRef) -> Resource 
         columns: version.columns.clone(),
         scale: version.scale.clone(),
         selectable_fields: version.selectable_fields.clone(),
-        deprecation_warning: version.deprecation_warning.clone(),
+        deprecation_warning: deprecation_warning(definition, version),
         served_api_versions: served.into_iter().map(|name| api_version(group, name)).collect(),
         identity: compiled.first_identity + at as u64,
         definition: Some(origin.clone()),
     }
+}
+
+/// The warning of a deprecated version: its own, or the usual one with the version to use instead, if there is a newer one.
+fn deprecation_warning(definition: &Definition, version: &Version) -> Option<String> {
+    if !version.deprecated {
+        return None;
+    }
+    let usual = || {
+        let Definition { group, names, .. } = definition;
+        let (old, kind) = (&version.name, &names.kind);
+        let newer = |one: &&Version| one.served && !one.deprecated && version_order(&one.name, old).is_lt();
+        let newest =
+            definition.versions.iter().filter(newer).min_by(|one, other| version_order(&one.name, &other.name));
+        let advice = newest.map(|one| format!("; use {group}/{} {kind}", one.name)).unwrap_or_default();
+        format!("{group}/{old} {kind} is deprecated{advice}")
+    };
+    Some(version.deprecation_warning.clone().unwrap_or_else(usual))
 }
 
 fn built_in_names(resource: &Resource) -> (String, Names) {

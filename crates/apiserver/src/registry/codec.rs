@@ -180,9 +180,13 @@ impl Codec {
         Ok((choose(State::before(change))?, choose(State::after(change))?))
     }
 
-    /// What was just written, as the resource serves it.
+    /// What was just written, as the resource serves it: in another version than the stored one without the fields that
+    /// were not stored.
     pub(super) fn written(text: &Bytes, mut object: Value, revision: Revision, resource: &Resource) -> Presented {
-        Presented::as_stored(text, revision, revision, resource).unwrap_or_else(|| {
+        let stored = Presented::as_stored(text, revision, revision, resource);
+        let read =
+            || resource.storage_schema.as_ref().and_then(|_| decode(text, revision, resource)).map(Presented::from);
+        stored.or_else(read).unwrap_or_else(|| {
             set_meta(&mut object, "resourceVersion", revision.to_string());
             object.into()
         })

@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{ApiError, error::Cause};
 
-/// How often a generated name is drawn again, or a write looked at again when something moved below it.
+/// How often a generated name is drawn again.
 const ATTEMPTS: usize = 8;
+/// How often a write goes again because its namespace or definition was changed meanwhile, which says nothing about it.
+const PATIENCE: usize = 1_000;
 
 /// An object on its way to be created.
 pub(super) struct Draft {
@@ -54,8 +56,8 @@ impl Registry {
         let mut scope = scope.clone();
         let generated = meta(&draft.object, "name").is_empty() && !meta(&draft.object, "generateName").is_empty();
         let mut object = draft.object;
-        let mut taken = String::new();
-        for _ in 0..ATTEMPTS {
+        let mut names = ATTEMPTS;
+        for _ in 0..PATIENCE {
             if generated {
                 let name =
                     generate(meta(&object, "generateName")).map_err(|error| ApiError::internal(error.to_string()))?;
@@ -66,18 +68,26 @@ impl Registry {
             match self.create_once(&scope, &key, &mut object, draft.owned, options).await {
                 Ok(mut written) => {
                     written.warnings.splice(..0, draft.warnings);
+                    if !options.dry_run && scope.resource.built_in && scope.resource.is("", "namespaces") {
+                        self.furnish(&name).await;
+                    }
                     return self.settled(&scope, written, options.dry_run).await;
                 }
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Lost(lost)) if lost == key && !generated => return Err(scope.already_exists(&name)),
-                Err(Failure::Lost(lost)) if lost == key => taken = name,
+                Err(Failure::Lost(lost)) if lost == key => {
+                    names -= 1;
+                    if names == 0 {
+                        return Err(scope.already_exists(&name));
+                    }
+                }
                 Err(Failure::Lost(lost)) => {
                     scope = self.renewed(scope, &lost).await?;
                     decode::tidy(&mut object, &scope.resource)?;
                 }
             }
         }
-        Err(if taken.is_empty() { ApiError::too_many_requests() } else { scope.already_exists(&taken) })
+        Err(ApiError::too_many_requests())
     }
 
     /// `object` may be handed in again, whatever became of it.

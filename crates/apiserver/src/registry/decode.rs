@@ -6,7 +6,7 @@ use super::{
     Document, FieldValidation, Scope,
     admission::complete,
     limits, metadata,
-    object::{as_map, meta, set_meta, top},
+    object::{as_map, meta, metadata_mut, set_meta, top},
 };
 use crate::{ApiError, catalogue::Resource, error::Cause};
 
@@ -30,6 +30,12 @@ pub(super) fn body(document: Document, resource: &Resource) -> Result<Incoming, 
 /// Brings an object into its canonical form: known fields only, no nulls, defaults. Gives a complaint per unknown field.
 pub(super) fn tidy(object: &mut Value, resource: &Resource) -> Result<Vec<String>, ApiError> {
     let mut unknown = metadata::check_form(object)?;
+    metadata::drop_duplicates(object);
+    if resource.built_in && matches!(resource.kind.as_str(), "ConfigMap" | "Secret") {
+        for field in ["data", "stringData", "binaryData"] {
+            metadata::nulls_are_empty(object.get_mut(field));
+        }
+    }
     unknown.extend(complete(&resource.schema, object));
     Ok(unknown.iter().map(|path| format!("unknown field {path:?}")).collect())
 }
@@ -42,6 +48,7 @@ pub(super) fn check_kind(object: &mut Value, resource: &Resource) -> Result<(), 
     let (version, kind) = (resource.api_version(), resource.kind.as_str());
     match (top(object, "apiVersion"), top(object, "kind")) {
         (_, "") if !resource.built_in => Err(ApiError::bad_request("Object 'Kind' is missing in the body")),
+        ("", _) if !resource.built_in => Err(ApiError::bad_request("Object 'apiVersion' is missing in the body")),
         (given, _) if !given.is_empty() && given != version => Err(ApiError::bad_request(format!(
             "the API version in the data ({given}) does not match the expected API version ({version})"
         ))),
@@ -57,7 +64,7 @@ pub(super) fn check_kind(object: &mut Value, resource: &Resource) -> Result<(), 
     }
 }
 
-/// The namespace of the object must be that of the path; an object that does not say gets it.
+/// The namespace of the object must be that of the path; an object that does not say gets it, and one that is in none loses it.
 pub(super) fn check_namespace(object: &mut Value, scope: &Scope) -> Result<(), ApiError> {
     let given = meta(object, "namespace");
     match &scope.namespace {
@@ -67,9 +74,7 @@ pub(super) fn check_namespace(object: &mut Value, scope: &Scope) -> Result<(), A
                 "the namespace of the provided object does not match the namespace sent on the request: {given:?}, {namespace:?}"
             )));
         }
-        None if !given.is_empty() => {
-            return Err(ApiError::bad_request("namespace is not allowed on this type: the resource is cluster-scoped"));
-        }
+        None if !given.is_empty() => drop(metadata_mut(object).remove("namespace")),
         _ => {}
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! Deletions: at once, or marked and left to whoever put finalizers on the object.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use essaim_store::{Mutation, Precondition, Record};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::{
@@ -103,25 +103,26 @@ impl Registry {
             let object = item.value()?;
             targets.push((meta(&object, "namespace").to_owned(), meta(&object, "name").to_owned()));
         }
-        self.delete_each(&scope.resource, targets, options).await?;
+        self.delete_each(&scope.resource, targets, options).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(list)
     }
 
-    /// Deletes objects by namespace (empty for none) and name, several at once. What vanished meanwhile is left out.
+    /// Deletes objects by namespace (empty for none) and name, several at once. What vanished meanwhile is left out; one that
+    /// cannot be deleted holds up no other.
     pub(super) async fn delete_each(
         &self,
         resource: &Arc<Resource>,
         targets: Vec<(String, String)>,
         options: &DeleteOptions,
-    ) -> Result<Vec<Deleted>, ApiError> {
+    ) -> Vec<Result<Deleted, ApiError>> {
         let deletions = stream::iter(targets).map(|(namespace, name)| async move {
             let scope = Scope { resource: resource.clone(), namespace: Some(namespace).filter(|one| !one.is_empty()) };
             match self.delete(&scope, &name, options).await {
-                Err(error) if error.code == 404 => Ok(None),
-                answer => answer.map(Some),
+                Err(error) if error.code == 404 => None,
+                answer => Some(answer),
             }
         });
-        deletions.buffer_unordered(PARALLEL).try_filter_map(async |deleted| Ok(deleted)).try_collect().await
+        deletions.buffer_unordered(PARALLEL).filter_map(ready).collect().await
     }
 }
 

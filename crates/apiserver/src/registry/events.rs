@@ -3,18 +3,13 @@
 //! The time of a change is when this task saw it, so that a clock in an event cannot keep it for ever; after a start it is
 //! the time that the event names.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use essaim_store::{ChangeKind, Key, Mutation, Precondition, Record, Revision, Transaction};
+use essaim_store::{ChangeKind, Key, Mutation, Precondition, Record, Revision};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Registry, commit::Failure, tasks::News};
-use crate::ApiError;
 
 /// Where the events of both groups lie.
 pub(super) const PREFIX: &str = "/registry/core/events/";
@@ -22,11 +17,6 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// More events than this are not kept, however young.
 const MOST: usize = 50_000;
-
-/// So many events go in one transaction.
-const BATCH: usize = 100;
-/// How often a batch is looked at again when one of its events changes meanwhile.
-const ATTEMPTS: usize = 5;
 
 /// One state of an event and when it was new.
 pub(super) struct Dated {
@@ -58,59 +48,35 @@ impl Registry {
         }
     }
 
-    /// Removes what is old enough from the front of the queue.
+    /// Removes what is old enough from the front of the queue. One by one: what one transaction removes can have one revision, and a
+    /// watch that breaks off in the middle of it could not be resumed.
     pub(super) async fn remove_expired(&self, oldest_first: &mut VecDeque<Dated>) {
         let limit = (self.clock)().saturating_sub(LIFETIME).unwrap_or(Timestamp::MIN);
-        loop {
-            let mut batch = Vec::new();
-            while batch.len() < BATCH
-                && (oldest_first.len() > MOST || oldest_first.front().is_some_and(|one| one.since <= limit))
-            {
-                batch.extend(oldest_first.pop_front());
-            }
-            if batch.is_empty() {
-                return;
-            }
-            if let Err(error) = self.remove_events(&batch).await {
-                tracing::warn!(%error, "cannot remove old events");
-                batch.into_iter().rev().for_each(|one| oldest_first.push_front(one));
-                return;
-            }
-        }
-    }
-
-    /// Removes the events of a batch that did not change since; those stand further back in the queue once more.
-    async fn remove_events(&self, batch: &[Dated]) -> Result<(), ApiError> {
-        for _ in 0..ATTEMPTS {
-            let mut transaction = Transaction::default();
-            for Dated { key, revision, .. } in batch {
-                if self.fetch(key).await?.is_some_and(|record| record.modified == *revision) {
-                    transaction.preconditions.push(Precondition::ModifiedAt(key.clone(), *revision));
-                    transaction.mutations.push(Mutation::Delete(key.clone()));
+        while oldest_first.len() > MOST || oldest_first.front().is_some_and(|one| one.since <= limit) {
+            let Some(Dated { key, revision, since }) = oldest_first.pop_front() else { return };
+            let unchanged = vec![Precondition::ModifiedAt(key.clone(), revision)];
+            match self.commit_one(unchanged, Mutation::Delete(key.clone())).await {
+                // It is gone already, or changed, and its newer state stands further back.
+                Ok(_) | Err(Failure::Lost(_)) => {}
+                Err(Failure::Refused(error)) => {
+                    tracing::warn!(%error, "cannot remove old events");
+                    oldest_first.push_front(Dated { key, revision, since });
+                    return;
                 }
             }
-            if transaction.mutations.is_empty() {
-                return Ok(());
-            }
-            match self.commit(transaction).await {
-                Ok(_) => return Ok(()),
-                Err(Failure::Lost(_)) => {}
-                Err(Failure::Refused(error)) => return Err(error),
-            }
         }
-        Err(ApiError::too_many_requests())
     }
 }
 
 /// What a start finds, by the latest time that each event names; the future counts as now.
 pub(super) fn dated(records: &[Record], now: Timestamp) -> VecDeque<Dated> {
-    let mut ordered: BTreeMap<(Timestamp, Revision), &Record> = BTreeMap::new();
-    for record in records {
-        ordered.insert((named_time(&record.value).unwrap_or(now).min(now), record.modified), record);
-    }
-    let dated =
-        ordered.into_iter().map(|((since, revision), record)| Dated { key: record.key.clone(), revision, since });
-    dated.collect()
+    let dated = records.iter().map(|record| {
+        let since = named_time(&record.value).unwrap_or(now).min(now);
+        Dated { key: record.key.clone(), revision: record.modified, since }
+    });
+    let mut oldest_first: Vec<Dated> = dated.collect();
+    oldest_first.sort_by_key(|one| (one.since, one.revision));
+    oldest_first.into()
 }
 
 fn named_time(bytes: &[u8]) -> Option<Timestamp> {

@@ -119,7 +119,9 @@ impl Registry {
         let revision = record.modified.to_string();
         let drop_owners = |object: &mut Value| {
             if meta(object, "resourceVersion") == revision {
-                going.iter().for_each(|uid| remove_owner(object, uid));
+                for uid in &going {
+                    remove_owner(object, uid);
+                }
             }
         };
         if going.is_empty() { Ok(()) } else { self.amend(&node.key, drop_owners).await }

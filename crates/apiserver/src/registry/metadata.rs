@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     limits,
     names::{self, NameRule},
-    object::{copy_meta, finalizers, is_deleting, meta, metadata_mut, set_meta, top},
+    object::{FOREGROUND, ORPHAN, copy_meta, finalizers, is_deleting, meta, metadata_mut, set_meta, top},
 };
 use crate::ApiError;
 
@@ -42,7 +42,7 @@ const FIELDS: [(&str, Form); 15] = [
 ];
 
 /// The time as objects show it: whole seconds.
-pub(super) fn seconds(now: Timestamp) -> String {
+pub(crate) fn seconds(now: Timestamp) -> String {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
@@ -62,6 +62,10 @@ pub(super) fn check_form(object: &mut Value) -> Result<Vec<String>, ApiError> {
             false
         }
     });
+    // In Go, null in a map of texts is the empty text.
+    for field in ["labels", "annotations"] {
+        nulls_are_empty(metadata.get_mut(field));
+    }
     for (name, value) in metadata.iter() {
         form_of(name).map_or(Ok(()), |form| form.check(&format!("metadata.{name}"), value))?;
     }
@@ -75,12 +79,31 @@ pub(super) fn check_form(object: &mut Value) -> Result<Vec<String>, ApiError> {
     Ok(unknown)
 }
 
+/// Puts the empty text in place of each null in a map.
+pub(super) fn nulls_are_empty(map: Option<&mut Value>) {
+    for value in map.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        if value.is_null() {
+            *value = "".into();
+        }
+    }
+}
+
 /// The same instant as the server writes it: clients read `…Z` and send back `…+00:00` or `….000Z`.
 fn canonical_time(path: &str, value: &mut Value) -> Result<(), ApiError> {
     let Value::String(text) = value else { return Ok(()) };
     let time: Timestamp = text.parse().map_err(|_| malformed(path, "a time as in RFC 3339", value))?;
     *value = seconds(time).into();
     Ok(())
+}
+
+/// Owners and finalizers that are named twice count once: Kubernetes takes such objects, and some controllers write them.
+pub(super) fn drop_duplicates(object: &mut Value) {
+    for field in ["ownerReferences", "finalizers"] {
+        if let Some(Value::Array(list)) = metadata_mut(object).get_mut(field) {
+            let mut seen = HashSet::new();
+            list.retain(|item| seen.insert(item.to_string()));
+        }
+    }
 }
 
 /// Empty ones count as absent, except that an empty `managedFields` means to forget all owners.
@@ -146,10 +169,10 @@ pub(super) fn set_on_create(object: &mut Value, now: Timestamp, generation: bool
 
 /// Puts back what an update cannot change; what the client left out it gets from the object that stands there.
 pub(super) fn set_on_update(object: &mut Value, live: &Value) {
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
+    for field in ["deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
         copy_meta(object, field, live);
     }
-    for field in ["uid", "creationTimestamp", "name", "namespace", "generateName"] {
+    for field in ["uid", "creationTimestamp", "deletionTimestamp", "name", "namespace", "generateName"] {
         if meta(object, field).is_empty() {
             copy_meta(object, field, live);
         }
@@ -191,7 +214,12 @@ pub(super) fn validate(object: &Value, rule: NameRule) -> Vec<FieldError> {
             names::qualified(&key.to_ascii_lowercase())?,
         ))
     }));
-    errors.extend(finalizers(object).into_iter().filter_map(finalizer));
+    let held_by = finalizers(object);
+    if held_by.contains(&ORPHAN) && held_by.contains(&FOREGROUND) {
+        let detail = format!("finalizer {ORPHAN} and {FOREGROUND} cannot be both set");
+        errors.push(FieldError::invalid("metadata.finalizers", &Value::from(held_by.clone()), detail));
+    }
+    errors.extend(held_by.into_iter().filter_map(finalizer));
     errors.extend(owners(metadata));
     errors
 }
@@ -240,7 +268,7 @@ fn owners(metadata: &Value) -> Vec<FieldError> {
 /// What an update did to metadata that it must not.
 pub(super) fn validate_update(object: &Value, live: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    for field in ["name", "namespace", "uid", "creationTimestamp"] {
+    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"] {
         if meta(object, field) != meta(live, field) {
             let value = Value::from(meta(object, field));
             errors.push(FieldError::invalid(format!("metadata.{field}"), &value, "field is immutable"));

@@ -24,11 +24,16 @@ const FIRST: [&str; 3] = ["default", "kube-system", "essaim-system"];
 /// How often a namespace is looked at again while finalizers hold its contents.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// So many reasons are shown in the status.
+const SHOWN: usize = 10;
+
 /// What is left in a namespace.
 #[derive(Default)]
 struct Remains {
     objects: usize,
     finalizers: BTreeSet<String>,
+    /// Why some could not be deleted.
+    failures: BTreeSet<String>,
 }
 
 /// Whether this is one of the namespaces that always exist.
@@ -108,11 +113,18 @@ impl Registry {
             let records = self.records(&codec::prefix(resource, Some(namespace))).await?;
             let name = |record: &Record| record.key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
             let targets = records.iter().map(|record| (namespace.to_owned(), name(record))).collect();
-            for deleted in self.delete_each(resource, targets, &DeleteOptions::default()).await? {
-                if let Deleted::Pending(object) = deleted {
-                    remains.objects += 1;
-                    remains.finalizers.extend(finalizers(&*object.value()?).into_iter().map(str::to_owned));
+            for deleted in self.delete_each(resource, targets, &DeleteOptions::default()).await {
+                match deleted {
+                    Ok(Deleted::Gone(_)) => continue,
+                    Ok(Deleted::Pending(object)) => {
+                        remains.finalizers.extend(finalizers(&*object.value()?).into_iter().map(str::to_owned));
+                    }
+                    Err(error) => {
+                        tracing::warn!(namespace, resource = %resource.plural, %error, "cannot delete an object of a namespace");
+                        remains.failures.insert(error.to_string());
+                    }
                 }
+                remains.objects += 1;
             }
         }
         Ok(remains)
@@ -136,6 +148,16 @@ impl Registry {
             let conditions = map_at(&mut namespace, "status").entry("conditions").or_insert_with(|| json!([]));
             let now = metadata::seconds((self.clock)());
             set_condition(conditions, "NamespaceContentRemaining", true, "SomeResourcesRemain", &message, &now);
+            let failed = !remains.failures.is_empty();
+            let (reason, message) = if failed {
+                (
+                    "ContentDeletionFailed",
+                    remains.failures.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; "),
+                )
+            } else {
+                ("ContentDeleted", "all content could be deleted, and may be waiting for finalizers".to_owned())
+            };
+            set_condition(conditions, "NamespaceDeletionContentFailure", failed, reason, &message, &now);
         }
         if namespace == *live {
             return Ok(());

@@ -110,6 +110,8 @@ pub(super) fn remove_owner(object: &mut Value, uid: &str) {
 /// Lets the deletions of all owners go on without this object.
 pub(super) fn unblock_owners(object: &mut Value) {
     if let Some(Value::Array(list)) = metadata_mut(object).get_mut("ownerReferences") {
-        list.iter_mut().for_each(|entry| drop(as_map(entry).insert("blockOwnerDeletion".into(), false.into())));
+        for entry in list {
+            as_map(entry).insert("blockOwnerDeletion".into(), false.into());
+        }
     }
 }

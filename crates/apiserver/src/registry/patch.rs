@@ -114,7 +114,10 @@ fn wanted(
     let mut wanted = value.clone();
     if part != Part::Scale {
         let kind = super::object::top(&wanted, "kind");
-        if !kind.is_empty() && kind != scope.resource.kind {
+        if kind.is_empty() {
+            return Err(ApiError::bad_request("Object 'Kind' is missing in the body"));
+        }
+        if kind != scope.resource.kind {
             let (kind, expected) = (kind.to_owned(), &scope.resource.kind);
             return Err(ApiError::bad_request(format!(
                 "{kind} in version {:?} cannot be handled as a {expected}",
@@ -195,6 +198,10 @@ fn said(patch: &Patch) -> (&[String], Value) {
 /// A patch cannot make another object of it.
 fn check_identity(object: &mut Value, scope: &Scope, live: &Value) -> Result<(), ApiError> {
     decode::check_kind(object, &scope.resource)?;
+    if meta(object, "name").is_empty() {
+        let error = essaim_schema::FieldError::required("metadata.name", "name or generateName is required");
+        return scope.refuse(meta(live, "name"), &[error]);
+    }
     decode::check_name(object, meta(live, "name"))?;
     decode::check_namespace(object, scope)?;
     // A patch that takes the revision away names none.

@@ -70,6 +70,12 @@ pub(super) fn into_object(live: &Value, scale: &Value, resource: &Resource) -> R
             "the name of the object ({given}) does not match the name on the URL ({name})"
         )));
     }
+    let (given, namespace) = (meta(scale, "namespace"), meta(live, "namespace"));
+    if !given.is_empty() && given != namespace {
+        return Err(ApiError::bad_request(format!(
+            "the namespace of the provided object does not match the namespace sent on the request: {given:?}, {namespace:?}"
+        )));
+    }
     let replicas = match scale.get("spec").and_then(|spec| spec.get("replicas")) {
         None | Some(Value::Null) => 0,
         Some(value) => value.as_i64().ok_or_else(|| ApiError::bad_request("spec.replicas must be a whole number"))?,

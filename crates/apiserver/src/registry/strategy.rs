@@ -31,6 +31,7 @@ enum Kind {
     Secret,
     Event,
     Lease,
+    Role,
     Binding,
     Definition,
     Other,
@@ -46,6 +47,7 @@ fn kind(resource: &Resource) -> Kind {
         ("", "Secret") => Kind::Secret,
         (_, "Event") => Kind::Event,
         (_, "Lease") => Kind::Lease,
+        (RBAC_GROUP, "Role" | "ClusterRole") => Kind::Role,
         (RBAC_GROUP, "RoleBinding" | "ClusterRoleBinding") => Kind::Binding,
         (EXTENSIONS_GROUP, _) => Kind::Definition,
         _ => Kind::Other,
@@ -107,7 +109,7 @@ fn prepare(mut object: Value, resource: &Resource) -> Result<Value, ApiError> {
         Kind::Secret => data::prepare_secret(&mut object)?,
         Kind::Binding => access::prepare_binding(&mut object),
         Kind::Definition => extensions::prepare(&mut object),
-        Kind::ConfigMap | Kind::Event | Kind::Lease | Kind::Other => {}
+        Kind::ConfigMap | Kind::Event | Kind::Lease | Kind::Role | Kind::Other => {}
     }
     Ok(object)
 }
@@ -119,6 +121,7 @@ pub(super) fn validate(object: &Value, live: Option<&Value>, resource: &Resource
         Kind::Secret => data::validate_secret(object, live),
         Kind::Event => validate_event(object),
         Kind::Lease => validate_lease(object),
+        Kind::Role => access::validate_role(object, resource.namespaced),
         Kind::Binding => access::validate_binding(object, live, &resource.kind),
         Kind::Definition => extensions::validate(object, live),
         Kind::Namespace | Kind::Other => Vec::new(),

@@ -17,7 +17,8 @@ impl Registry {
     /// Reads the CustomResourceDefinitions and makes the first namespaces. Nothing is served before.
     pub(crate) async fn open(&self) -> Result<(), ApiError> {
         self.settle_definitions().await?;
-        self.make_first_namespaces().await
+        self.make_first_namespaces().await?;
+        self.make_default_accounts().await
     }
 
     /// Starts the tasks; they live until `stop`, or as long as the set, and may be ended at any moment.
@@ -29,6 +30,7 @@ impl Registry {
         start(self.clone().note_changes().boxed());
         start(self.clone().keep_definitions().boxed());
         start(self.clone().keep_namespaces().boxed());
+        start(self.clone().keep_default_accounts().boxed());
         start(self.clone().collect_garbage().boxed());
         start(self.clone().expire_events().boxed());
     }

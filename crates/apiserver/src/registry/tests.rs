@@ -140,6 +140,12 @@ impl Bench {
     }
 }
 
+/// Does something to its end from within a rule, which cannot wait.
+fn aside<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::scope(|scope| scope.spawn(|| runtime.block_on(work)).join().unwrap())
+}
+
 /// The answer to a write, to be looked into.
 #[derive(Debug)]
 struct Seen {

@@ -55,7 +55,9 @@ impl Registry {
         let warnings = decode::judge(incoming.complaints, options.field_validation)?;
         let unconditional = matches!(meta(&incoming.object, "resourceVersion"), "" | "0");
         if unconditional && !strategy::unconditional_update(&scope.resource) {
-            return Err(scope.revision_required(name));
+            let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
+            let found = self.fetch(&key).await?.is_some();
+            return Err(if found { scope.revision_required(name) } else { scope.not_found(name) });
         }
         self.modify(scope, name, part, options, |current, _| {
             let mut object = incoming.object.clone();

@@ -3,7 +3,7 @@
 //! Each connection is a task in one set that the listener owns. When the token is cancelled the listener accepts no more,
 //! ends watches, lets requests under way finish for a bounded time, and then drops what is left.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Extension, extract::Request, middleware::map_request};
 use hyper_util::{
@@ -21,7 +21,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{ApiServer, Limits, Tls, service::ListenerStop, stalled::Stalled};
-use crate::auth::PeerCertificate;
+use crate::{audit::PeerAddress, auth::PeerCertificate};
 
 const HEADER_BYTES: u32 = 64 * 1024;
 /// As many as impersonated groups need, each of which has a line; the bytes bound them anyway.
@@ -54,8 +54,9 @@ impl ApiServer {
                 Some(_) = connections.join_next() => continue,
                 accepted = accept(&listener, &places) => accepted,
             };
-            let Some((socket, place)) = accepted else { continue };
-            let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
+            let Some((socket, peer, place)) = accepted else { continue };
+            let (acceptor, watcher) = (acceptor.clone(), graceful.watcher());
+            let router = router.clone().layer(Extension(PeerAddress(peer)));
             connections.spawn(async move {
                 if let Some(stream) = handshake(&acceptor, socket, &limits).await {
                     converse(stream, router, watcher, &limits).await;
@@ -75,13 +76,13 @@ impl ApiServer {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((socket, _)) => {
+        Ok((socket, peer)) => {
             // Watch events are small and should leave at once; a socket without the option works as well.
             let _ = socket.set_nodelay(true);
-            Some((socket, place))
+            Some((socket, peer, place))
         }
         Err(error) => {
             tracing::debug!(%error, "cannot accept a connection");

@@ -1,6 +1,6 @@
 //! Requests about objects: reads the parameters, calls the registry, writes the answer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use futures::StreamExt as _;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{attributes::method_not_allowed, service::Service};
 use crate::{
     ApiError, UserInfo,
+    audit::Trail,
     auth::{Attributes, Target},
     catalogue::Resource,
     error::Cause,
@@ -154,16 +155,16 @@ impl<'a> ResourceRequest<'a> {
         if resource.namespaced && self.scope.namespace.is_none() && resource.verbs.contains(&"list") {
             return Err(method_not_allowed());
         }
+        self.note_name(document.value["metadata"]["name"].as_str());
         if !resource.verbs.contains(&"list") {
-            let review = self
-                .service
-                .reviews
-                .answer(resource, self.scope.namespace.as_deref(), self.user, document.value)
-                .await?;
+            let (namespace, now) = (self.scope.namespace.as_deref(), self.service.now());
+            let reviews = &self.service.reviews;
+            let review = reviews.answer(resource, namespace, self.user, document.value, now).await?;
             return output::write(StatusCode::CREATED, &review, &style);
         }
         let written =
             Box::pin(self.service.registry.create(&self.scope, document, &self.write_options().await?)).await?;
+        self.note_generated(&written);
         self.written(&written, &style)
     }
 
@@ -249,6 +250,22 @@ impl<'a> ResourceRequest<'a> {
         let list = self.list_options()?;
         let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
         output::list(&self.scope.resource, deleted, &style, self.service.now())
+    }
+
+    /// Tells the audit log the name of a new object, which the path does not.
+    fn note_name(&self, name: Option<&str>) {
+        if let (Some(trail), Some(name)) = (self.parts.extensions.get::<Arc<Trail>>(), name) {
+            trail.named(name);
+        }
+    }
+
+    /// The same for a name that was generated; looked for only where somebody wants to know it.
+    fn note_generated(&self, written: &Written) {
+        if self.parts.extensions.get::<Arc<Trail>>().is_some()
+            && let Ok(object) = written.object.value()
+        {
+            self.note_name(object["metadata"]["name"].as_str());
+        }
     }
 
     fn written(&self, written: &Written, style: &Style) -> Result<Response, ApiError> {

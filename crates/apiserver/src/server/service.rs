@@ -28,11 +28,16 @@ use super::{
     held::Held,
     limits::{Class, Gate},
     resources::ResourceRequest,
+    token_request,
     unread::Unread,
 };
 use crate::{
-    ApiError, UserInfo,
-    auth::{Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated},
+    ApiError, AuditLog, UserInfo,
+    audit::Trail,
+    auth::{
+        AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated,
+        needed_to_impersonate,
+    },
     registry::Registry,
     wire::{
         discovery,
@@ -49,11 +54,13 @@ use crate::{
 pub(super) struct Service {
     pub(super) registry: Arc<Registry>,
     pub(super) authenticator: Arc<Authenticator>,
+    pub(super) accounts: Option<Arc<AccountTokens>>,
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) reviews: Reviews,
     pub(super) openapi: OpenApi,
     pub(super) gate: Gate,
     pub(super) raw_handlers: Vec<RawHandler>,
+    pub(super) audit: Option<AuditLog>,
     pub(super) ready: AtomicBool,
     /// Ends watches.
     pub(super) stop: CancellationToken,
@@ -64,17 +71,20 @@ pub(super) struct Service {
 pub(super) struct ListenerStop(pub(super) CancellationToken);
 
 /// Answers one request, whatever happens.
-pub(super) async fn handle(State(service): State<Arc<Service>>, request: Request) -> Response {
+pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Request) -> Response {
     let audit_id = audit_id(request.headers());
+    let noted =
+        service.audit.as_ref().and_then(|log| Some((log, AuditLog::begin(&mut request, &audit_id, service.now())?)));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = tokio::time::Instant::now();
     let answered = AssertUnwindSafe(Box::pin(service.answer(request))).catch_unwind().await;
-    let mut response = match answered {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => refuse(&error, &audit_id),
-        Err(panic) => refuse(&ApiError::internal(panic_text(panic.as_ref())), &audit_id),
-    };
+    let answered = answered.unwrap_or_else(|panic| Err(ApiError::internal(panic_text(panic.as_ref()))));
+    let reason = answered.as_ref().err().map_or("", |error| error.reason);
+    let mut response = answered.unwrap_or_else(|error| refuse(&error, &audit_id));
     output::identify(&mut response, &audit_id);
+    if let Some((log, trail)) = noted {
+        response = log.end(trail, response, reason, &service.registry.clock);
+    }
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
     tracing::debug!(%method, path, status, audit_id, ?elapsed, "answered a request");
     response
@@ -136,8 +146,16 @@ impl Service {
         }
         let user = self.user(&parts).await?;
         let attributes = attributes::of(&target, parts.uri.path(), &parts.method, &query)?;
+        let trail = parts.extensions.get::<Arc<Trail>>();
+        if let Some(trail) = trail {
+            trail.about(&attributes, target.version());
+        }
         let place = self.gate.enter(class(&attributes), &user)?;
-        self.authorizer.require(&user, &attributes).await?;
+        let allowed = self.authorizer.require(&user, &attributes).await;
+        if let Some(trail) = trail {
+            trail.decided(allowed.is_ok());
+        }
+        allowed?;
         let routed = Box::pin(self.route(&target, &user, &parts, &query, body));
         let handler = self.gate.limits.handler;
         let response = tokio::time::timeout(handler, routed).await.unwrap_or_else(|_| Err(timed_out(handler)))?;
@@ -146,24 +164,20 @@ impl Service {
 
     /// Who asks, or for whom they may act.
     async fn user(&self, parts: &Parts) -> Result<UserInfo, ApiError> {
-        let user = self.authenticator.identify(&parts.headers, &parts.extensions)?;
-        let Some(other) = impersonated(&parts.headers)? else { return Ok(user) };
-        self.require_impersonation(&user, "users", &other.name).await?;
-        for group in &other.groups {
-            // Everybody is in this group, so that it needs no right.
-            if group != "system:authenticated" {
-                self.require_impersonation(&user, "groups", group).await?;
+        let user = self.authenticator.identify(&parts.headers, &parts.extensions, self.now()).await?;
+        let other = impersonated(&parts.headers)?;
+        if let Some(trail) = parts.extensions.get::<Arc<Trail>>() {
+            trail.by(&user, other.as_ref());
+        }
+        let Some(other) = other else { return Ok(user) };
+        for right in needed_to_impersonate(&other) {
+            let allowed = self.authorizer.require(&user, &right).await;
+            if let (Err(_), Some(trail)) = (&allowed, parts.extensions.get::<Arc<Trail>>()) {
+                trail.decided(false);
             }
+            allowed?;
         }
         Ok(other)
-    }
-
-    async fn require_impersonation(&self, user: &UserInfo, resource: &str, name: &str) -> Result<(), ApiError> {
-        let (group, subresource) = (String::new(), String::new());
-        let target = AuthTarget::Resource { group, resource: resource.into(), subresource, name: name.into() };
-        self.authorizer
-            .require(user, &Attributes { verb: "impersonate".into(), namespace: String::new(), target })
-            .await
     }
 
     async fn route(
@@ -178,6 +192,9 @@ impl Service {
             return response.await;
         }
         match target {
+            Target::Resource(path) if token_request::is_meant(path) => {
+                Box::pin(token_request::answer(self, parts, query, path, body)).await
+            }
             Target::Resource(path) => {
                 let stop =
                     parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());

@@ -14,11 +14,11 @@ use essaim_store::Store;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiServer, Options, StartError, limits::Gate, service::Service};
+use super::{ApiServer, Options, StartError, limits::Gate, service::Service, tls};
 use crate::{
     ApiError,
-    auth::{Authenticator, Authorizer, Reviews, default_manifests},
-    registry::{Document, FieldValidation, Part, Patch, Registry, Scope, WriteOptions},
+    auth::{AccountTokens, Authenticator, Authorizer, IssuedIndex, OidcProvider, Reviews, default_manifests},
+    registry::{Admission, Document, FieldValidation, Part, Patch, Registry, Scope, WriteOptions},
 };
 
 /// Owns the fields of the objects that are there from the start.
@@ -30,20 +30,29 @@ impl ApiServer {
     /// Opens the store's objects, applies the bootstrap manifests and answers from then on.
     pub async fn start(store: Arc<dyn Store>, options: Options) -> Result<Self, StartError> {
         let stop = CancellationToken::new();
-        let registry = Arc::new(Registry::new(store, options.clock, options.admission));
+        let mut admission = options.admission;
+        admission.extend(options.issued_tokens.clone().map(|place| Arc::new(place) as Arc<dyn Admission>));
+        let registry = Arc::new(Registry::new(store, options.clock, admission));
         registry.open().await.map_err(StartError::Open)?;
         let mut tasks = tokio::task::JoinSet::new();
         registry.spawn_tasks(&mut tasks, &stop);
-        let authenticator = Arc::new(Authenticator::new(options.tokens));
-        let authorizer = Arc::new(Authorizer::new(registry.clone()));
+        let key = options.service_account_key.or_else(tls::passing_service_account_key);
+        let accounts = key.and_then(|key| AccountTokens::new(registry.clone(), &key)).map(Arc::new);
+        let issued = options.issued_tokens.clone().map(|place| IssuedIndex::new(registry.clone(), place));
+        let oidc = options.oidc.map(OidcProvider::new).transpose().map_err(StartError::Oidc)?;
+        let authenticator =
+            Arc::new(Authenticator { configured: options.tokens, issued, accounts: accounts.clone(), oidc });
+        let authorizer = Arc::new(Authorizer::new(registry.clone(), options.issued_tokens));
         let service = Arc::new(Service {
             reviews: Reviews::new(authenticator.clone(), authorizer.clone()),
             registry,
             authenticator,
+            accounts,
             authorizer,
             openapi: crate::wire::openapi::OpenApi::default(),
             gate: Gate::new(options.limits),
             raw_handlers: options.raw_handlers,
+            audit: options.audit,
             ready: AtomicBool::new(false),
             stop: stop.clone(),
         });

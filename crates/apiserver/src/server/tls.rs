@@ -2,12 +2,15 @@
 //!
 //! Clients may show a certificate signed by the same authority; whoever shows none must send a token.
 
+mod account_key;
 mod authority;
 mod files;
 mod kubeconfig;
 
 use std::{net::IpAddr, path::Path, sync::Arc};
 
+pub(super) use account_key::passing as passing_service_account_key;
+pub use account_key::service_account_key;
 use jiff::Timestamp;
 use rustls::{
     RootCertStore, ServerConfig,

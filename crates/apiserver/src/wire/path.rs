@@ -36,6 +36,13 @@ pub(crate) enum Target {
     NonResource(String),
 }
 
+impl Target {
+    /// The version of its group, if it is about objects.
+    pub(crate) fn version(&self) -> &str {
+        if let Self::Resource(path) = self { &path.version } else { "" }
+    }
+}
+
 /// A document that tells which resources exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Discovery {
@@ -110,7 +117,7 @@ fn segment(raw: &str) -> Result<String, ApiError> {
 }
 
 /// Replaces `%41` by what it stands for; nothing if an escape is broken or the result is no UTF-8.
-fn percent_decode(raw: &str) -> Option<String> {
+pub(crate) fn percent_decode(raw: &str) -> Option<String> {
     let mut out = Vec::with_capacity(raw.len());
     let mut bytes = raw.bytes();
     while let Some(byte) = bytes.next() {

@@ -1,5 +1,6 @@
 //! The API as a real kube client sees it: in the process and over TLS, against a toy kind.
 
+mod audit;
 mod bulk;
 mod discovery;
 mod fuzz;
@@ -9,5 +10,6 @@ mod patches;
 mod rights;
 mod sockets;
 mod support;
+mod tokens;
 mod transport;
 mod watches;

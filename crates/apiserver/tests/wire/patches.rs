@@ -65,3 +65,20 @@ async fn status_and_scale_are_apart() {
     assert_eq!(scaled.spec.and_then(|spec| spec.replicas), Some(5));
     assert_eq!(widgets.get("one").await.unwrap().data["spec"]["size"], 5);
 }
+
+#[tokio::test]
+async fn a_whole_number_written_as_a_float_changes_nothing() {
+    let fixture = Fixture::start().await;
+    let widgets = fixture.widgets();
+    let mut one = widget("one", "red");
+    one.data["spec"]["size"] = 3.into();
+    let made = widgets.create(&PostParams::default(), &one).await.unwrap();
+    let merge = [("content-type", "application/merge-patch+json")];
+    let (code, patched) =
+        json_of(send(fixture.router(), "PATCH", ONE, &merge, r#"{"spec": {"size": 3.0}}"#).await).await;
+    assert_eq!((code, &patched["spec"]["size"], &patched["metadata"]["generation"]), (200, &json!(3), &json!(1)));
+    assert_eq!(patched["metadata"]["resourceVersion"].as_str(), made.metadata.resource_version.as_deref());
+    send(fixture.router(), "PATCH", ONE, &merge, r#"{"spec": {"size": 2e3}}"#).await;
+    let scale = widgets.get_scale("one").await.unwrap();
+    assert_eq!(scale.spec.and_then(|spec| spec.replicas), Some(2000));
+}

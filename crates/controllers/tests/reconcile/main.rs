@@ -5,6 +5,7 @@
 
 mod controllers;
 mod drift;
+mod leader;
 mod life;
 mod refusals;
 #[path = "../support/stage.rs"]

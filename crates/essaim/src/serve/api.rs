@@ -1,23 +1,24 @@
 //! The role `api`: the store, the API server over it, what must be there from the start.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::response::IntoResponse;
-use essaim_apiserver::{ApiServer, Options, RawHandler, StaticToken, Tls, UserInfo, tls, tls::Endpoint};
+use essaim_api::names;
+use essaim_apiserver::{
+    ApiServer, AuditLog, AuditSettings, IssuedTokens, Oidc, Options, RawHandler, StaticToken, Tls, UserInfo, tls,
+    tls::Endpoint,
+};
 use essaim_controllers::Journal;
-use essaim_store::{Embedded, Sealed};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::sealing;
+use super::{roles, store::Opened};
 use crate::{
-    configuration::{Configuration, Token},
+    configuration::{Audit, Configuration, Oidc as OidcSettings, Token},
     error::Error,
 };
 
-/// The store, in the data directory.
-pub(super) const STORE_FILE: &str = "store.redb";
 /// The roles of a site.
 const ROLES: &str = include_str!("../../manifests/roles.yaml");
 
@@ -25,19 +26,21 @@ const ROLES: &str = include_str!("../../manifests/roles.yaml");
 pub(crate) struct Api {
     pub(crate) server: Arc<ApiServer>,
     pub(crate) tls: Tls,
-    store: Arc<Embedded>,
+    store: Opened,
 }
 
 /// Opens the store and starts the server; its objects are in place when this returns.
 pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) -> Result<Api, Error> {
-    let path = configuration.data_dir.join(STORE_FILE);
-    let opened = Embedded::open(&path, essaim_store::Options::default());
-    let store = opened.map_err(|source| Error::Store { path: path.clone(), source })?;
-    let (key, older) = sealing::keys(&configuration.data_dir)?;
-    let sealed = Sealed::open(store.clone(), key, older, vec![sealing::PREFIX.to_owned()]).await;
-    let sealed = Arc::new(sealed.map_err(|source| Error::Store { path, source })?);
+    let store = Opened::open(configuration).await?;
+    let sealed = store.sealed(&configuration.data_dir).await?;
     let mut options = Options::new(Arc::new(crate::now));
     options.tokens = tokens(&configuration.tokens)?;
+    options.issued_tokens =
+        Some(IssuedTokens { namespace: names::SYSTEM_NAMESPACE.into(), secret_type: names::TOKEN_SECRET_TYPE.into() });
+    let key = tls::service_account_key(&configuration.data_dir);
+    options.service_account_key = Some(key.map_err(|error| Error::ApiServer(error.into()))?);
+    options.oidc = configuration.oidc.as_ref().map(oidc).transpose()?;
+    options.audit = configuration.audit.as_ref().map(audit).transpose()?;
     options.bootstrap_manifests = manifests()?;
     options.raw_handlers = vec![reconciles(journal)];
     let server = ApiServer::start(sealed, options).await.map_err(|error| Error::ApiServer(error.into()))?;
@@ -87,6 +90,33 @@ fn tokens(tokens: &[Token]) -> Result<Vec<StaticToken>, Error> {
     tokens.iter().map(known).collect()
 }
 
+/// The identity provider, with its authority read from its file.
+fn oidc(settings: &OidcSettings) -> Result<Oidc, Error> {
+    let settings = settings.clone();
+    let read = |path: PathBuf| std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source });
+    Ok(Oidc {
+        issuer: settings.issuer,
+        audiences: [vec![settings.client_id], settings.audiences].concat(),
+        username_claim: settings.username_claim,
+        username_prefix: settings.username_prefix,
+        groups_claim: settings.groups_claim,
+        groups_prefix: settings.groups_prefix,
+        required_claims: settings.required_claims,
+        ca_pem: settings.ca_file.map(read).transpose()?,
+    })
+}
+
+/// The audit log. What the platform's own roles read is left out: it would drown what people do.
+fn audit(settings: &Audit) -> Result<AuditLog, Error> {
+    let settings = AuditSettings {
+        path: settings.path.clone(),
+        max_bytes: settings.max_bytes,
+        max_files: settings.max_files,
+        quiet_users: [roles::CONTROLLERS, roles::GATEWAY].map(str::to_owned).into(),
+    };
+    AuditLog::open(settings).map_err(|error| Error::ApiServer(error.into()))
+}
+
 /// The kinds of the platform, then its roles.
 fn manifests() -> Result<Vec<Value>, Error> {
     let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| Error::ApiServer(error);
@@ -98,8 +128,11 @@ fn manifests() -> Result<Vec<Value>, Error> {
 
 /// What the controllers of this process remember of their last passes.
 fn reconciles(journal: Arc<Journal>) -> RawHandler {
-    RawHandler::new(essaim_api::names::RECONCILES_PATH, move |_| {
+    RawHandler::new(names::RECONCILES_PATH, move |_| {
         let entries = journal.entries();
         async move { Ok(axum::Json(entries).into_response()) }
     })
 }
+
+#[cfg(test)]
+mod tests;

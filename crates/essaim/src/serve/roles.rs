@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use essaim_api::names;
 use essaim_backend::swarm::Swarm as SwarmBackend;
-use essaim_controllers::{Context, Journal, Prober};
+use essaim_controllers::{
+    Context, Journal, Prober,
+    leader::{Candidate, Timing},
+};
 use essaim_directory::FileDirectory;
 use essaim_gateway::{Gateway, Limits, Options, SiteKey as GatewayKey};
 use essaim_plan::notebook::{Reach, Site, service_name};
@@ -13,14 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, api::Api, hold, site_key};
 use crate::{
-    configuration::{Configuration, DIRECTORY_FILE, SwarmAt},
+    configuration::{Configuration, DIRECTORY_FILE, Role, StoreAt, SwarmAt},
     error::Error,
 };
 
 /// The controllers' user in the API of the same process.
-const CONTROLLERS: &str = "essaim:controllers";
+pub(super) const CONTROLLERS: &str = "essaim:controllers";
 /// The gateway's.
-const GATEWAY: &str = "essaim:gateway";
+pub(super) const GATEWAY: &str = "essaim:gateway";
+/// Who holds it acts.
+const LEASE: &str = "essaim-controllers";
 /// Makes the site key at the first start, and nothing else.
 const BOOTSTRAP: &str = "essaim:bootstrap";
 
@@ -63,11 +69,37 @@ async fn start_with<S: SwarmBackend>(
         clock: Arc::new(crate::now),
         checkpoint: hold::checkpoint(configuration.hold_at_step),
     };
+    let context = Arc::new(context);
+    // Where the store is this process's own, nobody else can act on it; and a start after a crash need not wait for a lease to run out.
+    if configuration.roles.contains(&Role::Api) && configuration.store == StoreAt::File {
+        running.spawn(async move {
+            essaim_controllers::run(context, shutdown).await;
+            Ok(())
+        });
+        return Ok(());
+    }
+    let candidate = candidate(context.client.clone())?;
     running.spawn(async move {
-        essaim_controllers::run(Arc::new(context), shutdown).await;
+        candidate.lead(shutdown, |stop| essaim_controllers::run(context.clone(), stop)).await;
         Ok(())
     });
     Ok(())
+}
+
+/// This process, among others that run controllers on the same API.
+fn candidate(client: kube::Client) -> Result<Candidate, Error> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(Error::Random)?;
+    // The name of the machine is for people; the random part tells processes apart.
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Ok(Candidate {
+        client,
+        namespace: names::SYSTEM_NAMESPACE.into(),
+        lease: LEASE.into(),
+        identity: format!("{}_{}", host.trim(), hex::encode(random)),
+        clock: Arc::new(crate::now),
+        timing: Timing::default(),
+    })
 }
 
 /// The accounts; a first start writes an empty file that says what belongs there, but not where somebody named a file of accounts.

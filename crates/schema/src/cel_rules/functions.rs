@@ -12,8 +12,13 @@ use regex::Regex;
 use super::Outcome;
 use crate::pattern;
 
+mod formats;
 mod lists;
+mod net;
+mod opaque;
 mod quantity;
+mod sets;
+mod url;
 
 /// What a rule may build: a text of that many bytes, a list of that many items.
 const MAX_BUILT: usize = 1 << 20;
@@ -23,8 +28,8 @@ pub(super) const BOUNDED: &str = "@bounded";
 /// Calls that are replaced by bounded ones of the same meaning.
 pub(super) const REPLACED: &[(&str, &str)] = &[("matches", "@matches"), ("replace", "@replace"), ("join", "@join")];
 
-/// Every name that a rule may call.
-pub(super) const KNOWN: &[&str] = &[
+/// The names that a rule may call, beside those of formats.
+const KNOWN: &[&str] = &[
     // The language.
     "size",
     "contains",
@@ -102,8 +107,36 @@ pub(super) const KNOWN: &[&str] = &[
     "min",
     "max",
     "isIP",
+    "ip",
+    "isCanonical",
+    "family",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "isCIDR",
+    "cidr",
+    "containsIP",
+    "containsCIDR",
+    "masked",
+    "prefixLength",
     "isURL",
+    "url",
+    "getScheme",
+    "getHost",
+    "getHostname",
+    "getPort",
+    "getEscapedPath",
+    "getQuery",
+    "equivalent",
+    "intersects",
 ];
+
+/// Whether a rule may call a function of this name.
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name) || formats::is_known(name)
+}
 
 /// The environment, built once.
 pub(super) fn env() -> Arc<Env> {
@@ -133,9 +166,13 @@ fn extend(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_member_overload("@join", "join_bounded_with", LIST_TYPE, text(), |arguments| join(&arguments))?;
     env.add_member_overload("find", "find", STRING_TYPE, text(), |arguments| find(&arguments))?;
     env.add_member_overload("findAll", "find_all", STRING_TYPE, text(), |arguments| find_all(&arguments))?;
-    env.add_overload("isIP", "is_ip", text(), |arguments| is_ip(&arguments))?;
-    env.add_overload("isURL", "is_url", text(), |arguments| is_url(&arguments))?;
+    let counted = vec![STRING_TYPE, cel::common::types::INT_TYPE];
+    env.add_member_overload("findAll", "find_all_n", STRING_TYPE, counted, |arguments| find_all(&arguments))?;
+    formats::extend(env)?;
     lists::extend(env)?;
+    net::extend(env)?;
+    sets::extend(env)?;
+    url::extend(env)?;
     quantity::extend(env)
 }
 
@@ -212,17 +249,22 @@ fn find<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
     Ok(CowVal::owned(CelString::from(found.to_owned())))
 }
 
+/// The number at `index`; all, if there is none or it is negative.
+fn limit(arguments: &[CowVal<'_, '_>], index: usize) -> usize {
+    let count = arguments.get(index).and_then(|value| value.downcast_ref::<CelInt>().map(|count| *count.inner()));
+    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX)
+}
+
 fn find_all<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
     let regex = compiled(text(arguments, 1)?)?;
-    let found = regex.find_iter(text(arguments, 0)?);
+    let found = regex.find_iter(text(arguments, 0)?).take(limit(arguments, 2));
     let boxed = found.map(|found| -> Box<dyn Val + 'v> { Box::new(CelString::from(found.as_str().to_owned())) });
     Ok(CowVal::owned(CelList::from(boxed.collect::<Vec<_>>())))
 }
 
 fn replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
     let (this, from, to) = (text(arguments, 0)?, text(arguments, 1)?, text(arguments, 2)?);
-    let count = arguments.get(3).and_then(|value| value.downcast_ref::<CelInt>().map(|count| *count.inner()));
-    let limit = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+    let limit = limit(arguments, 3);
     let places = this.matches(from).take(limit).count();
     if this.len().saturating_add(places.saturating_mul(to.len())) > MAX_BUILT {
         return Err(too_large("replace"));
@@ -245,12 +287,4 @@ fn join<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
         }
     }
     Ok(CowVal::owned(CelString::from(out)))
-}
-
-fn is_ip<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
-    Ok(yes_or_no(text(arguments, 0)?.parse::<std::net::IpAddr>().is_ok()))
-}
-
-fn is_url<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
-    Ok(yes_or_no(crate::format::Format::Uri.admits(&text(arguments, 0)?.into())))
 }

@@ -6,7 +6,7 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::parser::Expression;
 
-use super::functions::KNOWN;
+use super::functions::is_known;
 use super::names::escape;
 use crate::node::{Additional, Node, Type};
 use crate::pattern;
@@ -71,6 +71,9 @@ const NAMES: &[&str] = &[
     "optional_type",
     "strings",
     "base64",
+    "sets",
+    "format",
+    "ip",
     "kubernetes",
     "google",
 ];
@@ -138,7 +141,7 @@ impl<'a> Walk<'a> {
 
     fn call(&mut self, call: &'a CallExpr) -> Result<Option<&'a Node>, String> {
         let operator = call.func_name.starts_with(['@', '_', '!', '-']);
-        if !operator && !KNOWN.contains(&call.func_name.as_str()) {
+        if !operator && !is_known(&call.func_name) {
             return Err(format!("undeclared reference to '{}' (in container '')", call.func_name));
         }
         if let Some(target) = call.target.as_deref() {
@@ -159,6 +162,13 @@ impl<'a> Walk<'a> {
     fn comprehension(&mut self, comprehension: &'a ComprehensionExpr) -> Result<Option<&'a Node>, String> {
         let range = self.expression(&comprehension.iter_range)?;
         self.expression(&comprehension.accu_init)?;
+        // A loop over nothing is how `optMap` gives a value a name.
+        if matches!(&comprehension.iter_range.expr, Expr::List(list) if list.elements.is_empty()) {
+            self.variables.push((&comprehension.accu_var, None));
+            self.expression(&comprehension.result)?;
+            self.variables.pop();
+            return Ok(None);
+        }
         self.loops += 1;
         if self.loops > MAX_LOOPS {
             return Err(format!("more than {MAX_LOOPS} loops inside one another"));

@@ -62,7 +62,24 @@ fn the_functions_that_users_of_kubernetes_know_are_there() {
         "self.timeout > duration('1h') && self.timeout == duration('90m')",
         "self.mounts.all(m, self.mounts.exists_one(o, o.name == m.name))",
         "isIP('10.0.0.1') && !isIP('x') && isURL('https://a.fr')",
+        "isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.0/33') && !isCIDR('10.0.0.0/08') && !isIP('::ffff:1.2.3.4') && isIP('fd00::1')",
+        "ip('10.0.0.1').family() == 4 && ip('fd00::1').family() == 6 && ip('127.0.0.1').isLoopback() && string(ip('::0001')) == '::1'",
+        "ip.isCanonical('::1') && !ip.isCanonical('::01') && ip('0.0.0.0').isUnspecified() && ip('10.0.0.1') == ip('10.0.0.1')",
+        "ip('169.254.0.1').isLinkLocalUnicast() && ip('224.0.0.1').isLinkLocalMulticast() && ip('10.1.2.3').isGlobalUnicast()",
+        "cidr('10.1.2.3/8').masked() == cidr('10.0.0.0/8') && cidr('10.1.2.3/8').ip() == ip('10.1.2.3') && cidr('::/0').prefixLength() == 0",
+        "cidr('10.0.0.0/8').containsIP('10.9.9.9') && !cidr('10.0.0.0/8').containsIP(ip('11.0.0.1')) && !cidr('0.0.0.0/0').containsIP('::1')",
+        "cidr('10.0.0.0/8').containsCIDR('10.9.0.0/16') && !cidr('10.0.0.0/8').containsCIDR(cidr('10.0.0.0/7')) && string(cidr('10.0.0.0/8')) == '10.0.0.0/8'",
+        "url('https://u@a.fr:8443/x%20y?q=1&q=2').getHost() == 'a.fr:8443' && url('https://a.fr:8443/').getPort() == '8443'",
+        "url('HTTPS://[::1]:80/a').getHostname() == '::1' && url('https://a.fr').getScheme() == 'https' && url('/x/y?z').getEscapedPath() == '/x/y'",
+        "url('https://a.fr/?q=1&q=a+b%21').getQuery()['q'] == ['1', 'a b!'] && isURL('/path') && !isURL('a.fr') && !isURL('https://a b') && !isURL('https://a:b/')",
+        "!format.dns1123Label().validate('abc').hasValue() && format.dns1123Label().validate('Abc').value().size() == 1",
+        "format.named('labelValue').value().validate('a b').hasValue() && !format.named('nothing').hasValue()",
+        "!format.dns1123LabelPrefix().validate('abc-').hasValue() && !format.qualifiedName().validate('a.b/C_d').hasValue() && format.uuid().validate('x').hasValue()",
+        "sets.contains(self.numbers, [3, 1]) && sets.equivalent(self.numbers, [3, 2, 1, 1]) && !sets.intersects(self.numbers, [7])",
+        "'a1b2'.findAll('[0-9]', 1) == ['1']",
         "self.?memory.orValue('1Gi') == '2Gi' && !optional.none().hasValue()",
+        "self.?memory.optMap(m, m + 'B').orValue('') == '2GiB' && !self.?nothing.optMap(m, m).hasValue()",
+        "self.?memory.optFlatMap(m, optional.of(m.size())).value() == 3",
     ] {
         assert!(holds(rule, &spec), "{rule}");
     }
@@ -208,4 +225,47 @@ fn expensive_rules_end() {
     let squared = "self.memory.replace('', self.memory).size() > 0";
     let errors = compiled(&json!([{"rule": squared}])).validate(&json!({"spec": {"memory": large}}), None);
     assert!(texts(&errors)[0].contains("too large"), "{:?}", texts(&errors));
+}
+
+#[test]
+fn sets_and_maps_have_no_order() {
+    let keyed = json!({"type": "object", "required": ["name"], "properties": {
+        "name": {"type": "string"}, "in": {"type": "integer", "default": 1}, "path": {"type": "string"}}});
+    let schema = |rule: &str| {
+        json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [{"rule": rule}], "properties": {
+            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+            "map": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "in"], "items": keyed},
+            "plain": {"type": "array", "items": {"type": "string"}},
+        }}}})
+    };
+    let one =
+        json!({"set": ["x", "y"], "plain": ["x", "y"], "map": [{"name": "a", "path": "1"}, {"name": "b", "in": 2}]});
+    let two =
+        json!({"set": ["y", "x"], "plain": ["y", "x"], "map": [{"name": "b", "in": 2}, {"name": "a", "path": "1"}]});
+    let other = json!({"set": ["y", "z"], "plain": ["x"], "map": [{"name": "b", "in": 2}, {"name": "a", "path": "2"}]});
+    for (rule, new, old, holds) in [
+        ("self.set == oldSelf.set", &two, &one, true),
+        ("self.map == oldSelf.map", &two, &one, true),
+        ("self.plain == oldSelf.plain", &two, &one, false),
+        ("self.set == oldSelf.set", &other, &one, false),
+        ("self.map == oldSelf.map", &other, &one, false),
+        ("self.set != oldSelf.set && self.map != oldSelf.map", &other, &one, true),
+        ("self.set == ['x', 'y'] && ['y', 'x'] == self.set && self.set != ['x']", &two, &one, true),
+        ("self.set + oldSelf.set == ['x', 'y', 'z'] && (self.set + ['a', 'a']).size() == 3", &other, &one, true),
+        ("(self.map + oldSelf.map).size() == 2 && (self.map + oldSelf.map)[1].path == '1'", &other, &one, true),
+        ("self.plain + oldSelf.plain == ['x', 'x', 'y']", &other, &one, true),
+        ("self.set[0] == 'y' && 'x' in self.set && size(self.set) == 2 && self.set.join('') == 'yx'", &two, &one, true),
+        (
+            "self.set.map(s, s + '!') == ['y!', 'x!'] && self.set.all(s, s in oldSelf.set) && type(self.set) == list",
+            &two,
+            &one,
+            true,
+        ),
+        ("self.map.exists_one(m, m.name == 'a' && m.path == '1') && self.set.isSorted() == false", &two, &one, true),
+    ] {
+        let compiled =
+            Structural::compile(&schema(rule)).unwrap_or_else(|errors| panic!("{rule}: {}", texts(&errors).join("; ")));
+        let errors = compiled.validate(&json!({"spec": new}), Some(&json!({"spec": old})));
+        assert_eq!(errors.is_empty(), holds, "{rule}: {:?}", texts(&errors));
+    }
 }

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::functions;
 use super::names::escape;
+use super::unordered::{Identity, Unordered};
 use crate::format::Format;
-use crate::node::{Node, Type};
+use crate::node::{ListType, Node, Type};
 use crate::structural::object_meta;
 
 type Boxed<'v> = Box<dyn Val + 'v>;
@@ -19,7 +20,7 @@ pub(super) fn bind<'v>(node: &Node, value: &'v Value, is_root: bool) -> Boxed<'v
     match value {
         Value::Object(map) => Box::new(object(node, map, is_root || node.embedded)),
         Value::Array(items) => match node.items.as_deref() {
-            Some(child) => list(items.iter().map(|item| bind(child, item, false))),
+            Some(child) => in_no_order(node, items.iter().map(|item| bind(child, item, false)).collect()),
             None => untyped(value),
         },
         Value::String(text) => {
@@ -79,6 +80,20 @@ fn metadata(value: &Value) -> Boxed<'_> {
 
 fn list<'v>(items: impl Iterator<Item = Boxed<'v>>) -> Boxed<'v> {
     Box::new(CelList::from(items.collect::<Vec<_>>()))
+}
+
+/// A list as the schema says its items are told apart.
+fn in_no_order<'v>(node: &Node, items: Vec<Boxed<'v>>) -> Boxed<'v> {
+    let list = CelList::from(items);
+    let identity = match &node.list_type {
+        ListType::Atomic => return Box::new(list),
+        ListType::Set => Identity::Item,
+        ListType::Map(keys) => {
+            let identifiers = keys.iter().map(|key| escape(key).unwrap_or_else(|| key.clone()));
+            Identity::Fields(identifiers.collect())
+        }
+    };
+    Box::new(Unordered::new(list, identity))
 }
 
 /// JSON without a schema.

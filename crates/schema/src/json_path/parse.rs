@@ -60,10 +60,24 @@ fn bracket(text: &str) -> Result<(Step, &str), String> {
         self::filter(filter)?
     } else if let Some(name) = unquoted(inner) {
         Step::Field(name)
+    } else if inner.contains(':') {
+        slice(inner).ok_or_else(|| format!("{inner:?} is no slice"))?
     } else {
         Step::Index(inner.parse().map_err(|_| format!("{inner:?} is no index, name or filter"))?)
     };
     Ok((step, rest))
+}
+
+/// `start:end:step`, each of which may be left out.
+fn slice(text: &str) -> Option<Step> {
+    let mut parts = text.split(':').map(str::trim);
+    let mut bound = || match parts.next() {
+        None | Some("") => Some(None),
+        Some(number) => number.parse::<i64>().ok().map(Some),
+    };
+    let (start, end, step) = (bound()?, bound()?, bound()?.unwrap_or(1));
+    let step = usize::try_from(step).ok().filter(|step| *step > 0)?;
+    parts.next().is_none().then_some(Step::Slice { start, end, step })
 }
 
 /// Where the bracket closes, quotes passed over.

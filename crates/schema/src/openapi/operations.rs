@@ -115,9 +115,8 @@ impl Target<'_> {
             "create" | "update" => json!({"required": true, "content": content(&["*/*"], &self.body)}),
             "delete" | "deletecollection" => json!({"content": content(&["*/*"], &meta("DeleteOptions"))}),
             "patch" => {
-                let built_in = self.api.group.is_empty() || self.api.group.ends_with("k8s.io");
                 let mut types = PATCH_TYPES.to_vec();
-                types.extend(Some(STRATEGIC).filter(|_| built_in));
+                types.extend(Some(STRATEGIC).filter(|_| self.resource.strategic_merge));
                 json!({"required": true, "content": content(&types, &meta("Patch"))})
             }
             _ => return None,

@@ -14,6 +14,7 @@ fn widgets(schema: &Value) -> Value {
         verbs: ALL_VERBS.to_vec(),
         status: true,
         scale: true,
+        strategic_merge: false,
     };
     document("example.com", "v1", &[resource])
 }
@@ -81,4 +82,25 @@ fn core_kinds_have_a_schema() {
     let schema = core_schema("", "v1", "ConfigMap").expect("built in");
     assert_eq!(schema["properties"]["data"]["additionalProperties"]["type"], "string");
     assert_eq!(core_schema("", "v1", "Pod"), None);
+}
+
+#[test]
+fn only_kinds_that_take_strategic_merge_patches_offer_them() {
+    let schema = json!({"type": "object"});
+    for (group, strategic_merge) in [("gateway.networking.k8s.io", false), ("rbac.authorization.k8s.io", true)] {
+        let resource = ResourceDoc {
+            kind: "Widget",
+            plural: "widgets",
+            namespaced: false,
+            schema: &schema,
+            verbs: ALL_VERBS.to_vec(),
+            status: false,
+            scale: false,
+            strategic_merge,
+        };
+        let document = document(group, "v1", &[resource]);
+        let types = &document["paths"][format!("/apis/{group}/v1/widgets/{{name}}")]["patch"]["requestBody"]["content"];
+        assert!(types["application/merge-patch+json"].is_object(), "{group}");
+        assert_eq!(types["application/strategic-merge-patch+json"].is_object(), strategic_merge, "{group}");
+    }
 }

@@ -19,11 +19,11 @@ use redb::{
     backends::FileBackend,
 };
 
-use super::{
-    codec,
-    picture::{Entry, Picture},
+use super::codec;
+use crate::{
+    memory::{Entry, Picture},
+    model::{Change, ChangeKind, Revision},
 };
-use crate::model::{Change, ChangeKind, Revision};
 
 mod load;
 

@@ -1,10 +1,8 @@
 //! What whoever opens the store may choose, and what is chosen otherwise.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use crate::memory::Retention;
 
 /// How the store learns what time it is.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -22,24 +20,6 @@ pub struct Options {
     pub retention: Retention,
     /// The time, which only decides how old a change is.
     pub clock: Clock,
-}
-
-/// Which changes the log keeps. The oldest goes as soon as one bound is passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// At most so many changes.
-    pub events: usize,
-    /// At most so many bytes of values that only the log still holds.
-    pub bytes: usize,
-    /// No change older than this. Also how long a deleted secret stays in the file.
-    pub age: Duration,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        // A Kubernetes API server keeps five to ten minutes (etcd's compaction interval); a client whose watch broke is back in seconds.
-        Self { events: 100_000, bytes: 64 << 20, age: Duration::from_mins(10) }
-    }
 }
 
 impl Default for Options {
@@ -67,6 +47,6 @@ impl fmt::Debug for Options {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the default clock, replaced in tests through `Options::clock`")]
-fn system_clock() -> SystemTime {
+pub(crate) fn system_clock() -> SystemTime {
     SystemTime::now()
 }

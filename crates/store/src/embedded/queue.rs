@@ -8,8 +8,11 @@ use std::sync::{
 
 use tokio::sync::oneshot;
 
-use super::{limits, options::Options};
-use crate::model::{Committed, Error, Transaction};
+use super::options::Options;
+use crate::{
+    limits,
+    model::{Committed, Error, Transaction},
+};
 
 /// Where the writer's answer goes.
 pub(super) type Answer = oneshot::Sender<Result<Committed, Error>>;

@@ -5,8 +5,8 @@ mod power_loss;
 
 use std::sync::{Arc, Mutex};
 
-use super::{Embedded, Options, Retention};
-use crate::{Store, conformance};
+use super::{Embedded, Options};
+use crate::{Retention, Store, conformance};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn embedded_store_conforms() {

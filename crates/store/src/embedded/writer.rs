@@ -17,14 +17,16 @@ use std::{
 };
 
 use super::{
+    Failed,
     disk::{Disk, Fault},
     options::Options,
-    picture::{Entry, Picture},
-    published::Published,
     queue::{Answer, Queue, Request},
     stopped,
 };
-use crate::model::{Change, Error, Revision};
+use crate::{
+    memory::{Entry, Picture, Published},
+    model::{Change, Error, Revision},
+};
 
 /// How often an idle writer looks whether the log can be shortened.
 const TICK: Duration = Duration::from_secs(1);
@@ -41,6 +43,7 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(super) struct Writer {
     disk: Disk,
     published: Arc<Published>,
+    failed: Failed,
     queue: Queue,
     options: Options,
     /// Never goes back, so that the times in the log are in order.
@@ -49,16 +52,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(disk: Disk, published: Arc<Published>, queue: Queue, options: Options) -> Self {
+    pub(super) fn new(disk: Disk, published: Arc<Published>, failed: Failed, queue: Queue, options: Options) -> Self {
         let now = published.picture().log.back().map_or(0, |entry| entry.at);
-        Self { disk, published, queue, options, now, last_sweep: now }
+        Self { disk, published, failed, queue, options, now, last_sweep: now }
     }
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self) {
         while let Some(batch) = self.gather() {
             self.read_clock();
-            if self.published.fault().is_some() {
+            if self.failed.get().is_some() {
                 self.refuse(batch);
             } else if batch.is_empty() {
                 self.compact();
@@ -151,7 +154,7 @@ impl Writer {
 
     /// Gives up writing: reads go on, and opening the file again shows what it holds.
     fn stop(&self, fault: Fault, answers: Vec<Answer>) {
-        let fault = self.published.fail(Arc::new(fault));
+        let fault = Arc::clone(self.failed.get_or_init(|| Arc::new(fault)));
         tracing::error!(error = &*fault as &dyn std::error::Error, "the store's disk failed and writing stops");
         for answer in answers {
             let source = Box::new(Arc::clone(&fault));
@@ -161,7 +164,7 @@ impl Writer {
 
     fn refuse(&self, batch: Vec<Request>) {
         for request in batch {
-            let error = self.published.fault().map_or(Error::Closed, stopped);
+            let error = self.failed.get().map_or(Error::Closed, stopped);
             let _ = request.answer.send(Err(error));
         }
     }

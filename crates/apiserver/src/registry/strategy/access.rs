@@ -1,11 +1,11 @@
-//! RoleBinding and ClusterRoleBinding.
+//! Roles and bindings.
 
 use essaim_schema::FieldError;
 use serde_json::{Value, json};
 
 use crate::{
     catalogue::RBAC_GROUP,
-    registry::object::{as_map, top},
+    registry::object::{as_map, texts, top},
 };
 
 /// Fills in the groups that everybody leaves out.
@@ -19,6 +19,39 @@ pub(super) fn prepare_binding(object: &mut Value) {
             as_map(subject).insert("apiGroup".into(), RBAC_GROUP.into());
         }
     }
+}
+
+/// A rule is about resources or about other paths, and says what may be done there.
+pub(super) fn validate_role(object: &Value, namespaced: bool) -> Vec<FieldError> {
+    let rules = object.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    rules.iter().enumerate().flat_map(|(at, one)| rule(one, &format!("rules[{at}]"), namespaced)).collect()
+}
+
+fn rule(rule: &Value, path: &str, namespaced: bool) -> Vec<FieldError> {
+    let empty = |field: &str| texts(rule.get(field)).is_empty();
+    let mut errors = Vec::new();
+    let mut required = |field: &str, detail: &str| {
+        if empty(field) {
+            errors.push(FieldError::required(format!("{path}.{field}"), detail));
+        }
+    };
+    required("verbs", "verbs must contain at least one value");
+    if empty("nonResourceURLs") {
+        required("apiGroups", "resource rules must supply at least one api group");
+        required("resources", "resource rules must supply at least one resource");
+        return errors;
+    }
+    let mut refuse = |detail: &str| {
+        let given = rule.get("nonResourceURLs").unwrap_or(&Value::Null);
+        errors.push(FieldError::invalid(format!("{path}.nonResourceURLs"), given, detail));
+    };
+    if namespaced {
+        refuse("namespaced rules cannot apply to non-resource URLs");
+    }
+    if !["apiGroups", "resources", "resourceNames"].into_iter().all(empty) {
+        refuse("rules cannot apply to both regular resources and non-resource URLs");
+    }
+    errors
 }
 
 pub(super) fn validate_binding(object: &Value, live: Option<&Value>, kind: &str) -> Vec<FieldError> {

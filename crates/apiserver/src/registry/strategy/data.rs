@@ -34,6 +34,7 @@ pub(super) fn prepare_secret(object: &mut Value) -> Result<(), ApiError> {
 pub(super) fn validate_secret(object: &Value, live: Option<&Value>) -> Vec<FieldError> {
     let mut errors = keys(object, "data");
     errors.extend(too_large(&[object.get("data")], "data"));
+    errors.extend(missing(object));
     if let Some(live) = live {
         if top(live, "type") != top(object, "type") {
             errors.push(FieldError::invalid("type", &Value::from(top(object, "type")), "field is immutable"));
@@ -41,6 +42,40 @@ pub(super) fn validate_secret(object: &Value, live: Option<&Value>) -> Vec<Field
         errors.extend(immutable(object, live, &["data"]));
     }
     errors
+}
+
+/// What the type of a secret promises to whoever reads it.
+fn missing(secret: &Value) -> Vec<FieldError> {
+    let value = |key: &str| secret.get("data").and_then(|data| data.get(key)).and_then(Value::as_str);
+    let required = |key: &&str| FieldError::required(format!("data[{key}]"), "");
+    match top(secret, "type") {
+        "kubernetes.io/tls" => ["tls.crt", "tls.key"].iter().filter(|key| value(key).is_none()).map(required).collect(),
+        "kubernetes.io/ssh-auth" => {
+            ["ssh-privatekey"].iter().filter(|key| value(key).is_none_or(str::is_empty)).map(required).collect()
+        }
+        "kubernetes.io/basic-auth" if value("username").is_none() && value("password").is_none() => {
+            ["username", "password"].iter().map(required).collect()
+        }
+        "kubernetes.io/dockercfg" => json_at(".dockercfg", value(".dockercfg")),
+        "kubernetes.io/dockerconfigjson" => json_at(".dockerconfigjson", value(".dockerconfigjson")),
+        "kubernetes.io/service-account-token" => {
+            let name = "kubernetes.io/service-account.name";
+            let annotations = secret.get("metadata").and_then(|metadata| metadata.get("annotations"));
+            let given = annotations.and_then(|annotations| annotations.get(name)).and_then(Value::as_str);
+            let path = format!("metadata.annotations[{name}]");
+            given.is_none_or(str::is_empty).then(|| FieldError::required(path, "")).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The value must be there, and be JSON. An error does not show it.
+fn json_at(key: &str, value: Option<&str>) -> Vec<FieldError> {
+    let path = format!("data[{key}]");
+    let Some(value) = value else { return vec![FieldError::required(path, "")] };
+    let readable = STANDARD.decode(value).is_ok_and(|bytes| serde_json::from_slice::<Value>(&bytes).is_ok());
+    let error = || FieldError::invalid(path, &Value::from("<secret contents redacted>"), "must be JSON");
+    (!readable).then(error).into_iter().collect()
 }
 
 pub(super) fn validate_config_map(object: &Value, live: Option<&Value>) -> Vec<FieldError> {

@@ -129,3 +129,49 @@ async fn a_definition_takes_its_objects_along() {
     bench.create(&bench.definitions(), widget_definition()).await.unwrap();
     assert!(bench.list(&bench.widgets()).await.items.is_empty());
 }
+
+#[tokio::test]
+async fn a_deprecated_version_warns_and_names_its_successor() {
+    let bench = Bench::new().await;
+    let mut definition = thing("things", "Thing");
+    let version = definition["spec"]["versions"][0].clone();
+    let versions = [("v1", true, None), ("v1beta1", false, None), ("v1alpha1", false, Some("gone soon"))].map(
+        |(name, storage, warning)| {
+            let mut version = version.clone();
+            version["name"] = name.into();
+            version["storage"] = storage.into();
+            version["deprecated"] = (!storage).into();
+            version["deprecationWarning"] = warning.into();
+            version
+        },
+    );
+    definition["spec"]["versions"] = versions.into();
+    bench.create(&bench.definitions(), definition).await.unwrap();
+    let warning =
+        |version: &str| bench.scope("example.dev", version, "things", None).resource.deprecation_warning.clone();
+    assert_eq!(warning("v1"), None);
+    assert_eq!(
+        warning("v1beta1").as_deref(),
+        Some("example.dev/v1beta1 Thing is deprecated; use example.dev/v1 Thing")
+    );
+    assert_eq!(warning("v1alpha1").as_deref(), Some("gone soon"));
+    let mut last = bench.get(&bench.definitions(), "things.example.dev").await.unwrap().as_ref().clone();
+    last["spec"]["versions"][0]["deprecated"] = true.into();
+    bench.update(&bench.definitions(), last).await.unwrap();
+    assert_eq!(warning("v1").as_deref(), Some("example.dev/v1 Thing is deprecated"));
+}
+
+#[tokio::test]
+async fn the_answer_to_a_write_shows_what_was_stored() {
+    let bench = Bench::new().await;
+    let definitions = bench.definitions();
+    let mut definition = Value::clone(&bench.get(&definitions, "widgets.example.dev").await.unwrap());
+    definition["spec"]["versions"][1]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["new"] =
+        json!({"type": "string", "default": "dflt"});
+    bench.update(&definitions, definition).await.unwrap();
+    bench.create(&bench.widgets(), widget("a", "x")).await.unwrap();
+    let newer = bench.scope("example.dev", "v2", "widgets", Some("ns"));
+    let patched = bench.merge(&newer, "a", json!({"spec": {"image": "y", "new": "n"}})).await.unwrap().object;
+    assert_eq!((&patched["apiVersion"], &patched["spec"]["new"]), (&json!("example.dev/v2"), &json!("dflt")));
+    assert_eq!(patched, bench.get(&newer, "a").await.unwrap());
+}

@@ -165,12 +165,8 @@ impl Admission for Arc<Adoption> {
         }
         let registry = self.registry.get().unwrap().upgrade().unwrap();
         let ((scope, patch), name) = (self.patch.get().unwrap().clone(), request.name.to_owned());
-        let runtime = tokio::runtime::Handle::current();
-        let adopted = std::thread::spawn(move || {
-            let patch = Patch::Merge(document(patch));
-            runtime.block_on(registry.patch(&scope, &name, Part::Main, patch, &by("tester"))).map(drop)
-        });
-        adopted.join().unwrap().unwrap();
+        let patch = Patch::Merge(document(patch));
+        aside(registry.patch(&scope, &name, Part::Main, patch, &by("tester")))?;
         Ok(None)
     }
 }

@@ -103,3 +103,53 @@ async fn events_fade() {
     assert_eq!(bench.get(&scope, "old").await.unwrap_err().code, 404);
     assert_eq!((bench.list(&scope).await.items.len(), queue.len()), (2, 1));
 }
+
+#[tokio::test]
+async fn secrets_hold_what_their_type_promises() {
+    let bench = Bench::new().await;
+    let scope = bench.scope("", "v1", "secrets", Some("ns"));
+    for (at, (kind, data, accepted)) in [
+        ("kubernetes.io/tls", json!({"tls.crt": "", "tls.key": ""}), true),
+        ("kubernetes.io/tls", json!({"tls.crt": "a"}), false),
+        ("kubernetes.io/ssh-auth", json!({"ssh-privatekey": "k"}), true),
+        ("kubernetes.io/ssh-auth", json!({"ssh-privatekey": ""}), false),
+        ("kubernetes.io/basic-auth", json!({"password": "p"}), true),
+        ("kubernetes.io/basic-auth", json!({"other": "p"}), false),
+        ("kubernetes.io/dockerconfigjson", json!({".dockerconfigjson": "{}"}), true),
+        ("kubernetes.io/dockerconfigjson", json!({".dockerconfigjson": "{"}), false),
+        ("kubernetes.io/dockercfg", json!({"config": "{}"}), false),
+        ("kubernetes.io/service-account-token", json!({}), false),
+        ("example.dev/anything", json!({}), true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let secret = json!({"metadata": {"name": format!("s{at}")}, "type": kind, "stringData": data});
+        let outcome = bench.create(&scope, secret).await.map_err(|error| error.code);
+        assert_eq!(outcome.map(drop).err(), (!accepted).then_some(422), "{kind} {data}");
+    }
+}
+
+#[tokio::test]
+async fn rules_of_roles_say_what_and_where() {
+    let bench = Bench::new().await;
+    let roles = bench.scope("rbac.authorization.k8s.io", "v1", "roles", Some("ns"));
+    let cluster = bench.scope("rbac.authorization.k8s.io", "v1", "clusterroles", None);
+    let path = json!({"verbs": ["get"], "nonResourceURLs": ["/healthz"]});
+    for (at, (scope, rule, accepted)) in [
+        (&roles, json!({"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"]}), true),
+        (&roles, json!({"verbs": [], "apiGroups": [""], "resources": ["secrets"]}), false),
+        (&roles, json!({"verbs": ["get"], "resources": ["secrets"]}), false),
+        (&roles, json!({"verbs": ["get"], "apiGroups": [""]}), false),
+        (&roles, path.clone(), false),
+        (&cluster, path, true),
+        (&cluster, json!({"verbs": ["get"], "nonResourceURLs": ["/x"], "apiGroups": [""], "resources": ["x"]}), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let role = json!({"metadata": {"name": format!("r{at}")}, "rules": [rule]});
+        let outcome = bench.create(scope, role).await.map_err(|error| error.code);
+        assert_eq!(outcome.map(drop).err(), (!accepted).then_some(422), "{rule}");
+    }
+}

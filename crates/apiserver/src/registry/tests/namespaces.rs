@@ -1,6 +1,7 @@
 //! Namespaces.
 
 use super::*;
+use crate::registry::{AdmissionRequest, Operation};
 
 fn namespaces(bench: &Bench) -> Scope {
     bench.scope("", "v1", "namespaces", None)
@@ -80,4 +81,35 @@ async fn a_namespace_takes_its_contents_along() {
     bench.gone(&namespaces(&bench), "ns").await;
     bench.create(&namespaces(&bench), json!({"metadata": {"name": "ns"}})).await.unwrap();
     bench.create(&bench.widgets(), widget("b", "x")).await.unwrap();
+}
+
+/// Lets no ConfigMap go.
+struct Keeper;
+
+impl Admission for Keeper {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+        let keeps = request.operation == Operation::Delete && request.kind == "ConfigMap";
+        if keeps { Err(ApiError::forbidden("kept")) } else { Ok(None) }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_deleted_holds_up_nothing_else_and_is_named() {
+    let mut bench = Bench::with(vec![Arc::new(Keeper)]).await;
+    bench.create(&bench.maps(), json!({"metadata": {"name": "kept"}})).await.unwrap();
+    bench.create(&bench.widgets(), widget("a", "x")).await.unwrap();
+    bench.run();
+    let namespaces = bench.scope("", "v1", "namespaces", None);
+    bench.delete(&namespaces, "ns").await.unwrap();
+    bench.gone(&bench.widgets(), "a").await;
+    bench
+        .wait_until(async || {
+            let namespace = bench.get(&namespaces, "ns").await.unwrap();
+            let conditions = namespace["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            conditions.iter().any(|one| {
+                one["type"] == "NamespaceDeletionContentFailure" && one["status"] == "True" && one["message"] == "kept"
+            })
+        })
+        .await;
+    bench.get(&bench.maps(), "kept").await.unwrap();
 }

@@ -1,8 +1,15 @@
 //! Many at once.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        OnceLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use super::*;
+use crate::registry::AdmissionRequest;
 
 /// What a client that follows a watch believes to be there: name to revision.
 fn follow(believed: &mut BTreeMap<String, String>, event: WatchEvent) {
@@ -145,4 +152,34 @@ async fn patches_that_name_no_revision_all_succeed() {
     }
     let labels = bench.get(&bench.widgets(), "a").await.unwrap()["metadata"]["labels"].as_object().unwrap().len();
     assert_eq!(labels, 60);
+}
+
+/// Changes the namespace of every object at the last moment before it is made.
+struct Restless {
+    registry: OnceLock<Weak<Registry>>,
+    left: AtomicUsize,
+}
+
+impl Admission for Arc<Restless> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+        let less = |left: usize| left.checked_sub(1);
+        if request.kind != "ConfigMap" || self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_err() {
+            return Ok(None);
+        }
+        let registry = self.registry.get().unwrap().upgrade().unwrap();
+        let count = self.left.load(Ordering::SeqCst).to_string();
+        let scope = Scope { resource: registry.namespaces_resource()?, namespace: None };
+        let patch = Patch::Merge(document(json!({"metadata": {"annotations": {"count": count}}})));
+        aside(registry.patch(&scope, "ns", Part::Main, patch, &by("tester")))?;
+        Ok(None)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_is_changed_again_and_again_keeps_nothing_from_being_made() {
+    let restless = Arc::new(Restless { registry: OnceLock::new(), left: AtomicUsize::new(30) });
+    let bench = Bench::with(vec![Arc::new(restless.clone())]).await;
+    restless.registry.set(Arc::downgrade(&bench.registry)).unwrap();
+    bench.create(&bench.maps(), json!({"metadata": {"name": "m"}})).await.unwrap();
+    assert_eq!(restless.left.load(Ordering::SeqCst), 0, "the namespace did change");
 }

@@ -75,8 +75,7 @@ async fn identity_and_server_fields_cannot_be_changed() {
     let renamed =
         seen(bench.registry.update(&scope, "a", Part::Main, document(with("name", "b")), &by("tester")).await);
     assert_eq!(refused(renamed).0, 400);
-    let written = bench.update(&scope, with("deletionTimestamp", START)).await.unwrap();
-    assert_eq!(written.object["metadata"].get("deletionTimestamp"), None);
+    assert_eq!(refused(bench.update(&scope, with("deletionTimestamp", START)).await).0, 422);
 }
 
 #[tokio::test]
@@ -265,4 +264,13 @@ async fn scale_reads_numbers_that_were_stored_as_floats() {
     bench.create(&scope, body).await.unwrap();
     let scale = bench.registry.get(&scope, "a", Part::Scale).await.unwrap().value().unwrap();
     assert_eq!(scale["spec"]["replicas"], json!(2));
+}
+
+#[tokio::test]
+async fn the_scale_of_another_namespace_is_refused() {
+    let bench = Bench::new().await;
+    let scope = bench.widgets();
+    bench.create(&scope, widget("a", "x")).await.unwrap();
+    let scale = json!({"metadata": {"name": "a", "namespace": "other"}, "spec": {"replicas": 2}});
+    assert_eq!(refused(bench.update_part(&scope, Part::Scale, scale).await).0, 400);
 }

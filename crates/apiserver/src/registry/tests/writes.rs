@@ -180,3 +180,67 @@ async fn admission_comes_before_validation() {
     assert_eq!(refused(bench.create(&scope, widget("b", "forbidden")).await), (403, "no such image".into()));
     assert_eq!(refused(bench.merge(&scope, "a", json!({"spec": {"image": "forbidden"}})).await).0, 403);
 }
+
+#[tokio::test]
+async fn owners_and_finalizers_that_are_named_twice_count_once() {
+    let bench = Bench::new().await;
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"});
+    let mut body = widget("a", "x");
+    body["metadata"]["ownerReferences"] = json!([owner, owner]);
+    body["metadata"]["finalizers"] = json!(["example.dev/one", "example.dev/two", "example.dev/one"]);
+    let written = bench.create(&bench.widgets(), body).await.unwrap().object;
+    assert_eq!(written["metadata"]["ownerReferences"], json!([owner]));
+    assert_eq!(written["metadata"]["finalizers"], json!(["example.dev/one", "example.dev/two"]));
+    let add = json!([{"op": "add", "path": "/metadata/finalizers/-", "value": "example.dev/two"}]);
+    let patch = Patch::Json(serde_json::from_value(add).unwrap());
+    let patched = seen(bench.registry.patch(&bench.widgets(), "a", Part::Main, patch, &by("tester")).await).unwrap();
+    assert_eq!(revision(&patched.object), revision(&written));
+}
+
+#[tokio::test]
+async fn nulls_among_texts_are_empty_texts() {
+    let bench = Bench::new().await;
+    let map =
+        json!({"metadata": {"name": "m", "labels": {"a": null}, "annotations": {"b": null}}, "data": {"c": null}});
+    let written = bench.create(&bench.maps(), map).await.unwrap().object;
+    assert_eq!((&written["metadata"]["labels"], &written["data"]), (&json!({"a": ""}), &json!({"c": ""})));
+    assert_eq!(written["metadata"]["annotations"], json!({"b": ""}));
+}
+
+#[tokio::test]
+async fn a_namespace_on_what_is_in_none_is_passed_over() {
+    let bench = Bench::new().await;
+    let mut body = gadget("g");
+    body["metadata"]["namespace"] = "default".into();
+    let written = bench.create(&bench.gadgets(), body).await.unwrap().object;
+    assert_eq!(written["metadata"].get("namespace"), None);
+}
+
+#[tokio::test]
+async fn objects_say_what_they_are_and_are_called() {
+    let bench = Bench::new().await;
+    let scope = bench.widgets();
+    let mut unversioned = widget("a", "x");
+    unversioned.as_object_mut().unwrap().remove("apiVersion");
+    assert_eq!(refused(bench.create(&scope, unversioned).await).0, 400);
+    let apply = Patch::Apply(document(json!({"apiVersion": "example.dev/v1", "spec": {"image": "x"}})));
+    let applied = bench.registry.patch(&scope, "a", Part::Main, apply, &by("tester")).await;
+    assert_eq!(applied.map(drop).map_err(|error| error.code), Err(400));
+    assert_eq!(refused(bench.update(&scope, widget("a", "x")).await).0, 404, "nothing is there to be replaced");
+    bench.create(&scope, widget("a", "x")).await.unwrap();
+    assert_eq!(refused(bench.update(&scope, widget("a", "x")).await).0, 422);
+    assert_eq!(refused(bench.merge(&scope, "a", json!({"metadata": null})).await).0, 422);
+    assert_eq!(refused(bench.merge(&scope, "a", json!({"metadata": {"name": null}})).await).0, 422);
+}
+
+#[tokio::test]
+async fn clients_decide_neither_when_an_object_goes_nor_twice_how() {
+    let bench = Bench::new().await;
+    let scope = bench.widgets();
+    let mut both = widget("a", "x");
+    both["metadata"]["finalizers"] = json!(["orphan", "foregroundDeletion"]);
+    assert_eq!(refused(bench.create(&scope, both).await).0, 422);
+    bench.create(&scope, widget("a", "x")).await.unwrap();
+    let marked = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    assert_eq!(refused(bench.merge(&scope, "a", marked).await).0, 422);
+}

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Endpoint, ensure};
+use super::{Endpoint, ensure, service_account_key};
 
 fn endpoint(names: &[&str]) -> Endpoint {
     Endpoint { names: names.iter().map(|name| (*name).to_owned()).collect(), url: "https://127.0.0.1:6443".into() }
@@ -38,4 +38,18 @@ fn new_names_make_a_new_certificate_and_keys_are_private() {
     for file in ["tls/ca.key", "tls/server.key", "tls/admin.key", "admin.kubeconfig"] {
         assert_eq!(fs::metadata(data.path().join(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
     }
+}
+
+#[test]
+fn the_key_of_service_accounts_is_made_once_and_never_replaced() {
+    let data = tempfile::tempdir().unwrap();
+    service_account_key(data.path()).unwrap();
+    let path = data.path().join("tls/service-account.key");
+    let first = fs::read(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    service_account_key(data.path()).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), first);
+    fs::write(&path, "not a key").unwrap();
+    assert!(service_account_key(data.path()).is_err());
+    assert_eq!(fs::read(&path).unwrap(), b"not a key");
 }

@@ -2,7 +2,10 @@
 
 use http::{HeaderMap, HeaderValue, header};
 use k8s_pb::{
-    api::{authorization::v1 as authorization, core::v1::ConfigMap},
+    api::{
+        authorization::v1 as authorization,
+        core::v1::{ConfigMap, Namespace, NamespaceCondition, NamespaceStatus},
+    },
     apimachinery::pkg::{
         apis::meta::v1::{ObjectMeta, Time},
         runtime::{TypeMeta, Unknown},
@@ -185,6 +188,22 @@ fn protobuf_bodies_become_the_same_json() {
         "data": {"a": "b", "empty": ""}, "binaryData": {"bin": "/wA="},
     });
     assert_eq!(document.unwrap().value, expected);
+}
+
+#[test]
+fn protobuf_namespaces_keep_their_status() {
+    let condition = NamespaceCondition {
+        r#type: Some("Tested".into()),
+        status: Some("True".into()),
+        last_transition_time: Some(Time { seconds: Some(1), nanos: None }),
+        ..NamespaceCondition::default()
+    };
+    let status = NamespaceStatus { phase: Some("Active".into()), conditions: vec![condition] };
+    let namespace = Namespace { status: Some(status), ..Namespace::default() };
+    let body = envelope("v1", "Namespace", &namespace.encode_to_vec());
+    let value = object(&typed("application/vnd.kubernetes.protobuf"), &body).unwrap().value;
+    let condition = json!({"type": "Tested", "status": "True", "lastTransitionTime": "1970-01-01T00:00:01Z"});
+    assert_eq!(value["status"], json!({"phase": "Active", "conditions": [condition]}));
 }
 
 #[test]

@@ -51,6 +51,10 @@ fn row(resource: &Resource) -> Value {
     if resource.has_status {
         subresources.push(json!({"subresource": "status", "responseKind": kind, "verbs": verbs}));
     }
+    if resource.has_tokens() {
+        let kind = response_kind("authentication.k8s.io", "v1", "TokenRequest");
+        subresources.push(json!({"subresource": "token", "responseKind": kind, "verbs": ["create"]}));
+    }
     if !subresources.is_empty() {
         row["subresources"] = subresources.into();
     }

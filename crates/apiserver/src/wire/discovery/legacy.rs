@@ -102,6 +102,12 @@ fn subresources(resource: &Resource) -> Vec<Value> {
             "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": verbs,
         }));
     }
+    if resource.has_tokens() {
+        rows.push(json!({
+            "name": name("token"), "singularName": "", "namespaced": true,
+            "group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest", "verbs": ["create"],
+        }));
+    }
     rows
 }
 

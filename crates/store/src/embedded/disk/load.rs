@@ -11,10 +11,8 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::{EVENTS, FORMAT, Fault, META, OBJECTS};
 use crate::{
-    embedded::{
-        codec::{self, EventRow, ObjectRow},
-        picture::{Entry, Objects, Picture},
-    },
+    embedded::codec::{self, EventRow, ObjectRow},
+    memory::{Entry, Objects, Picture},
     model::{Change, ChangeKind, Key, Record, Revision},
 };
 

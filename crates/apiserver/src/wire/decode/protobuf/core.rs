@@ -3,8 +3,8 @@
 use k8s_pb::api::{
     coordination::v1::{Lease, LeaseSpec},
     core::v1::{
-        ConfigMap, Event, EventSeries, EventSource, LocalObjectReference, Namespace, NamespaceSpec, ObjectReference,
-        Secret, ServiceAccount,
+        ConfigMap, Event, EventSeries, EventSource, LocalObjectReference, Namespace, NamespaceCondition, NamespaceSpec,
+        NamespaceStatus, ObjectReference, Secret, ServiceAccount,
     },
     events::v1 as events,
     rbac::v1::{AggregationRule, ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject},
@@ -13,7 +13,12 @@ use k8s_pb::api::{
 use super::to_json;
 
 to_json! {
-    Namespace { metadata => "metadata", spec => "spec" }
+    Namespace { metadata => "metadata", spec => "spec", status => "status" }
+    NamespaceStatus { phase => "phase", conditions => "conditions" }
+    NamespaceCondition {
+        r#type => "type", status => "status", last_transition_time => "lastTransitionTime", reason => "reason",
+        message => "message",
+    }
     NamespaceSpec { finalizers => "finalizers" }
     ConfigMap { metadata => "metadata", immutable => "immutable", data => "data", binary_data => "binaryData" }
     Secret { metadata => "metadata", immutable => "immutable", data => "data", string_data => "stringData", r#type => "type" }

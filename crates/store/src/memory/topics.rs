@@ -17,10 +17,10 @@ use super::picture::Picture;
 use crate::model::{Change, Revision};
 
 /// Wakes the watchers of a topic; carries nothing, because they look for themselves.
-pub(super) type Bell = watch::Sender<()>;
+pub(crate) type Bell = watch::Sender<()>;
 
 /// The log of the changes under one prefix, kept while somebody watches it.
-pub(super) struct Topic {
+pub(crate) struct Topic {
     changes: VecDeque<Arc<Change>>,
     complete_after: Revision,
     bell: Bell,
@@ -28,36 +28,44 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    /// At most `limit` changes after a revision that start with `prefix`, and the revision up to which the topic
-    /// was read; `None` when some of them are gone.
-    pub(super) fn read(&self, prefix: &str, after: Revision, limit: usize) -> Option<(Vec<Arc<Change>>, Revision)> {
+    /// About `limit` changes after a revision that start with `prefix`, and the revision up to which the topic was
+    /// read; `None` when some of them are gone.
+    ///
+    /// Whole revisions, however many changes the last one has: the watcher goes on after a revision, and what it had
+    /// not read of that one it would never see.
+    pub(crate) fn read(&self, prefix: &str, after: Revision, limit: usize) -> Option<(Vec<Arc<Change>>, Revision)> {
         if after < self.complete_after {
             return None;
         }
         let start = self.changes.partition_point(|change| change.revision <= after);
-        let unread = self.changes.range(start..);
-        let batch: Vec<_> =
-            unread.filter(|change| change.key.as_str().starts_with(prefix)).take(limit).cloned().collect();
-        let end = if batch.len() == limit { batch.last() } else { self.changes.back() };
-        let read = end.map_or(after, |change| change.revision.max(after));
+        let (mut batch, mut read) = (Vec::new(), after);
+        for change in self.changes.range(start..) {
+            if batch.len() >= limit && change.revision > read {
+                break;
+            }
+            read = change.revision;
+            if change.key.as_str().starts_with(prefix) {
+                batch.push(Arc::clone(change));
+            }
+        }
         Some((batch, read))
     }
 }
 
 /// All topics.
 #[derive(Default)]
-pub(super) struct Topics(HashMap<Arc<str>, Topic>);
+pub(crate) struct Topics(HashMap<Arc<str>, Topic>);
 
 impl Topics {
     /// The topic of a prefix: the prefix up to its last `/`. What a longer prefix leaves out, the watcher filters.
-    pub(super) fn name(prefix: &str) -> &str {
+    pub(crate) fn name(prefix: &str) -> &str {
         prefix.rfind('/').map_or("", |slash| &prefix[..=slash])
     }
 
     /// Adds a watcher who knows everything up to `after`, which the picture's log still covers.
     ///
     /// The work is the distance from `after` to now, and for a topic that exists only the part it lacks.
-    pub(super) fn join(&mut self, name: &Arc<str>, after: Revision, picture: &Picture) -> watch::Receiver<()> {
+    pub(crate) fn join(&mut self, name: &Arc<str>, after: Revision, picture: &Picture) -> watch::Receiver<()> {
         let topic = self.0.entry(Arc::clone(name)).or_insert_with(|| Topic {
             changes: VecDeque::new(),
             complete_after: picture.revision,
@@ -77,7 +85,7 @@ impl Topics {
     }
 
     /// Takes a watcher away; the last one takes the topic with it.
-    pub(super) fn leave(&mut self, name: &str) {
+    pub(crate) fn leave(&mut self, name: &str) {
         let Some(topic) = self.0.get_mut(name) else { return };
         topic.watchers -= 1;
         if topic.watchers == 0 {
@@ -85,12 +93,12 @@ impl Topics {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Topic> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Topic> {
         self.0.get(name)
     }
 
-    /// Adds new changes, oldest first, and returns the bells to ring once the lock is released.
-    pub(super) fn push(&mut self, changes: &[Arc<Change>]) -> Vec<Bell> {
+    /// Adds new changes, whole revisions, oldest first, and returns the bells to ring once the lock is released.
+    pub(crate) fn push(&mut self, changes: &[Arc<Change>]) -> Vec<Bell> {
         let Some(first) = changes.first().map(|change| change.revision) else { return Vec::new() };
         let mut bells = Vec::new();
         for change in changes {
@@ -106,7 +114,7 @@ impl Topics {
     }
 
     /// Forgets the changes up to a revision. Watchers who have not read them find out when they next look.
-    pub(super) fn compact(&mut self, compacted: Revision) {
+    pub(crate) fn compact(&mut self, compacted: Revision) {
         for topic in self.0.values_mut() {
             while let Some(change) = topic.changes.pop_front_if(|change| change.revision <= compacted) {
                 topic.complete_after = change.revision;
@@ -115,7 +123,7 @@ impl Topics {
     }
 
     /// Ends all topics; their watchers notice that the bell is gone.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }

@@ -9,13 +9,12 @@ use std::{
     collections::VecDeque,
     future::Future,
     ops::Bound,
-    sync::{Arc, Mutex, OnceLock, RwLock},
+    sync::{Arc, Mutex, RwLock},
 };
 
 use tokio::sync::watch;
 
 use super::{
-    disk::Fault,
     lock::Held as _,
     picture::{Objects, Picture},
     topics::Topics,
@@ -28,6 +27,8 @@ const PAGINGS: usize = 64;
 struct State {
     picture: Picture,
     topics: Topics,
+    /// How often everything was read anew: a watcher of an earlier age has missed changes.
+    age: u64,
     /// After this nobody would ring a new topic's bell.
     closed: bool,
 }
@@ -40,30 +41,28 @@ struct Paging {
 }
 
 /// The part of the engine that readers touch.
-pub(super) struct Published {
+pub(crate) struct Published {
     state: RwLock<State>,
     newest: watch::Sender<Revision>,
     pagings: Mutex<VecDeque<Paging>>,
-    /// Set once, when the disk failed.
-    fault: OnceLock<Arc<Fault>>,
 }
 
 impl Published {
-    pub(super) fn new(picture: Picture) -> Self {
+    pub(crate) fn new(picture: Picture) -> Self {
         let newest = watch::Sender::new(picture.revision);
-        let state = RwLock::new(State { picture, topics: Topics::default(), closed: false });
-        Self { state, newest, pagings: Mutex::default(), fault: OnceLock::new() }
+        let state = RwLock::new(State { picture, topics: Topics::default(), age: 0, closed: false });
+        Self { state, newest, pagings: Mutex::default() }
     }
 
-    pub(super) fn picture(&self) -> Picture {
+    pub(crate) fn picture(&self) -> Picture {
         self.state.read().held().picture.clone()
     }
 
-    pub(super) fn revision(&self) -> Revision {
+    pub(crate) fn revision(&self) -> Revision {
         self.state.read().held().picture.revision
     }
 
-    pub(super) fn reached(&self, revision: Revision) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn reached(&self, revision: Revision) -> impl Future<Output = ()> + Send + use<> {
         let mut newest = self.newest.subscribe();
         async move {
             if newest.wait_for(|newest| *newest >= revision).await.is_err() {
@@ -73,8 +72,8 @@ impl Published {
         }
     }
 
-    /// Makes a batch that is on disk visible to everybody at once.
-    pub(super) fn publish(&self, next: Picture, changes: &[Arc<Change>]) {
+    /// Makes changes that are on disk, whole revisions of them, visible to everybody at once.
+    pub(crate) fn publish(&self, next: Picture, changes: &[Arc<Change>]) {
         let (revision, compacted) = (next.revision, next.compacted);
         let (replaced, bells) = {
             let mut state = self.state.write().held();
@@ -96,49 +95,65 @@ impl Published {
         self.newest.send_replace(revision);
     }
 
-    pub(super) fn join(&self, topic: &Arc<str>, after: Revision) -> Result<watch::Receiver<()>, Error> {
+    /// Puts a picture in place that was read anew, of which nobody knows how it came about.
+    ///
+    /// All watches end with [`Error::Lagged`], and paged lists with [`Error::Compacted`]: the revision may even be lower.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn replace(&self, picture: Picture) {
+        let revision = picture.revision;
+        let replaced = {
+            let mut state = self.state.write().held();
+            state.age += 1;
+            // The bells go with the topics, and that wakes whoever waits.
+            state.topics.clear();
+            std::mem::replace(&mut state.picture, picture)
+        };
+        self.pagings.lock().held().clear();
+        drop(replaced);
+        self.newest.send_replace(revision);
+    }
+
+    /// Adds a watcher who knows everything up to `after`: what wakes it, and the age that it belongs to.
+    pub(crate) fn join(&self, topic: &Arc<str>, after: Revision) -> Result<(watch::Receiver<()>, u64), Error> {
         let mut state = self.state.write().held();
-        let State { picture, topics, closed } = &mut *state;
+        let State { picture, topics, age, closed } = &mut *state;
         if *closed {
             return Err(Error::Closed);
         }
         picture.check_revision(after)?;
-        Ok(topics.join(topic, after, picture))
+        Ok((topics.join(topic, after, picture), *age))
     }
 
-    pub(super) fn leave(&self, topic: &str) {
-        self.state.write().held().topics.leave(topic);
+    pub(crate) fn leave(&self, topic: &str, age: u64) {
+        let mut state = self.state.write().held();
+        if state.age == age {
+            state.topics.leave(topic);
+        }
     }
 
-    pub(super) fn read_topic(
+    pub(crate) fn read_topic(
         &self,
-        topic: &str,
+        (topic, age): (&str, u64),
         prefix: &str,
         after: Revision,
         limit: usize,
     ) -> Result<(Vec<Arc<Change>>, Revision), Error> {
         let state = self.state.read().held();
+        if state.age != age {
+            return Err(Error::Lagged);
+        }
         let topic = state.topics.get(topic).ok_or(Error::Closed)?;
         topic.read(prefix, after, limit).ok_or(Error::Lagged)
     }
 
     /// Ends all watches.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.state.write().held();
         state.closed = true;
         state.topics.clear();
     }
 
-    pub(super) fn fault(&self) -> Option<Arc<Fault>> {
-        self.fault.get().cloned()
-    }
-
-    /// Records why no more writes are accepted; the first reason stays.
-    pub(super) fn fail(&self, fault: Arc<Fault>) -> Arc<Fault> {
-        Arc::clone(self.fault.get_or_init(|| fault))
-    }
-
-    pub(super) fn list(&self, request: &ListRequest) -> Result<Page, Error> {
+    pub(crate) fn list(&self, request: &ListRequest) -> Result<Page, Error> {
         let picture = self.picture();
         let revision = request.at.unwrap_or(picture.revision);
         picture.check_revision(revision)?;

@@ -1,4 +1,4 @@
-//! What a transaction may look like, decided before it is queued.
+//! What a transaction may look like, decided before an engine sees it.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ const MUTATIONS: usize = 1_000;
 const TRANSACTION_BYTES: usize = 32 << 20;
 
 /// Refuses what no engine state could make acceptable, and says what to change.
-pub(super) fn check(transaction: &Transaction) -> Result<(), Error> {
+pub(crate) fn check(transaction: &Transaction) -> Result<(), Error> {
     let Transaction { preconditions, mutations } = transaction;
     if mutations.len() > MUTATIONS || preconditions.len() > MUTATIONS {
         let (m, p) = (mutations.len(), preconditions.len());
@@ -69,7 +69,7 @@ fn invalid(what: String) -> Error {
 ///
 /// A caller's value may be a slice of a request's body or of a larger document; the store keeps it for as long as
 /// the object lives and must not keep the rest of that buffer with it.
-pub(super) fn own(mut transaction: Transaction) -> Transaction {
+pub(crate) fn own(mut transaction: Transaction) -> Transaction {
     for mutation in &mut transaction.mutations {
         if let Mutation::Put(_, value) = mutation {
             *value = Bytes::copy_from_slice(value);
@@ -79,7 +79,7 @@ pub(super) fn own(mut transaction: Transaction) -> Transaction {
 }
 
 /// How much memory a waiting transaction takes, roughly.
-pub(super) fn size(transaction: &Transaction) -> usize {
+pub(crate) fn size(transaction: &Transaction) -> usize {
     let values = transaction.mutations.iter().map(|mutation| match mutation {
         Mutation::Put(_, value) => value.len() + 128,
         Mutation::Delete(_) => 128,

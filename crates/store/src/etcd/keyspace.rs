@@ -1,0 +1,66 @@
+//! Which keys of etcd are ours: those under the prefix, of which a few serve the engine itself.
+//!
+//! The engine's own keys lie under the prefix, so that its one watch hears of them too: their changes move the revision
+//! on although they are no changes of the store.
+
+use crate::model::{Error, Key};
+
+/// Below the prefix; no path of an API begins with a dot.
+const OWN: &str = ".essaim/";
+
+/// The prefix and what follows from it.
+pub(super) struct Keyspace {
+    prefix: String,
+    own: String,
+    /// Written to learn a revision of our own, see `barrier`.
+    pub(super) fence: String,
+    /// Written by whoever compacts, see `compaction`.
+    pub(super) compaction: String,
+}
+
+/// What a key of etcd is to the store.
+pub(super) enum Place {
+    /// The store's.
+    Object(Key),
+    /// The engine's own, or not UTF-8, which no key of the store can be.
+    Other,
+}
+
+impl Keyspace {
+    pub(super) fn new(prefix: &str) -> Result<Self, Error> {
+        if !prefix.is_empty() && !prefix.ends_with('/') {
+            return Err(Error::Invalid(format!("the prefix {prefix:?} of the keys in etcd must end with /")));
+        }
+        let own = format!("{prefix}{OWN}");
+        let (fence, compaction) = (format!("{own}fence"), format!("{own}compaction"));
+        Ok(Self { prefix: prefix.to_owned(), own, fence, compaction })
+    }
+
+    /// The first key, and the first behind the last, as etcd wants them.
+    pub(super) fn range(&self) -> (Vec<u8>, Vec<u8>) {
+        let (start, mut end) = (self.prefix.clone().into_bytes(), self.prefix.clone().into_bytes());
+        match end.last_mut() {
+            Some(last) => {
+                *last += 1; // It is a slash.
+                (start, end)
+            }
+            None => (vec![0], vec![0]),
+        }
+    }
+
+    pub(super) fn place(&self, key: &[u8]) -> Place {
+        match std::str::from_utf8(key) {
+            Ok(key) if !key.starts_with(&self.own) => Place::Object(Key::new(key)),
+            _ => Place::Other,
+        }
+    }
+
+    /// Refuses a key that this store would not find again.
+    pub(super) fn check(&self, key: &Key) -> Result<(), Error> {
+        let key = key.as_str();
+        if key.starts_with(&self.prefix) && !key.starts_with(&self.own) {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!("the key {key} does not belong under {}", self.prefix)))
+    }
+}

@@ -1,0 +1,167 @@
+//! A real etcd of one member for one test, on ports of its own.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use tempfile::TempDir;
+
+use super::{EtcdOptions, within};
+use crate::etcd::{
+    client::Client,
+    wire::{DeleteRequest, Request, RequestOp, TxnRequest},
+};
+
+/// A process that is killed with this value, and its data with it.
+pub(super) struct Server {
+    directory: TempDir,
+    port: u16,
+    peer_port: u16,
+    secure: bool,
+    child: Child,
+}
+
+impl Server {
+    pub(super) fn start() -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), false)
+    }
+
+    /// Asks for certificates: those of the authority `ca.pem` in the directory, showing `server.pem` with `server.key`.
+    pub(super) fn start_secure(directory: TempDir) -> Self {
+        Self::start_with(directory, true)
+    }
+
+    fn start_with(directory: TempDir, secure: bool) -> Self {
+        let [port, peer_port] = free_ports();
+        let child = spawn(directory.path(), port, peer_port, secure);
+        Self { directory, port, peer_port, secure, child }
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        endpoint(self.port, self.secure)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Options for a store in here; it compacts nothing, so that a test knows who writes.
+    pub(super) fn options(&self) -> EtcdOptions {
+        EtcdOptions { compact_every: None, ..EtcdOptions::new([self.endpoint()]) }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        Client::new(&self.options()).unwrap()
+    }
+
+    /// As `kill -9`.
+    pub(super) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again with the data that it had.
+    pub(super) fn start_again(&mut self) {
+        self.child = spawn(self.directory.path(), self.port, self.peer_port, self.secure);
+    }
+
+    /// As somebody does who begins anew under the same address.
+    pub(super) fn lose_data(&self) {
+        fs::remove_dir_all(self.directory.path().join("data")).unwrap();
+    }
+
+    /// Removes every key.
+    pub(super) async fn empty(&self) {
+        let delete = DeleteRequest { key: vec![0], range_end: vec![0] };
+        let client = self.client();
+        within("etcd is emptied", async {
+            let step = RequestOp { request: Some(Request::Delete(delete)) };
+            let request = TxnRequest { compare: vec![], success: vec![step], failure: vec![] };
+            while client.transact(request.clone()).await.is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn endpoint(port: u16, secure: bool) -> String {
+    let scheme = if secure { "https" } else { "http" };
+    format!("{scheme}://127.0.0.1:{port}")
+}
+
+fn free_ports() -> [u16; 2] {
+    let sockets = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    sockets.map(|socket| socket.local_addr().unwrap().port())
+}
+
+fn spawn(directory: &Path, port: u16, peer_port: u16, secure: bool) -> Child {
+    let (client, peer) = (endpoint(port, secure), endpoint(peer_port, false));
+    let mut command = Command::new(program());
+    command
+        .args(["--name", "test", "--heartbeat-interval", "20", "--election-timeout", "200"])
+        .args(["--log-level", "error", "--initial-cluster", &format!("test={peer}")])
+        .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+        .arg("--data-dir")
+        .arg(directory.join("data"));
+    if secure {
+        command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(directory.join("ca.pem"));
+        command.arg("--cert-file").arg(directory.join("server.pem"));
+        command.arg("--key-file").arg(directory.join("server.key"));
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("etcd starts")
+}
+
+/// The program: of the machine, or unpacked from Debian's package without installing it.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        installed().or_else(unpacked).expect("these tests need etcd 3.4 or later: apt-get install etcd-server")
+    })
+}
+
+fn installed() -> Option<PathBuf> {
+    let paths = env::var_os("PATH")?;
+    env::split_paths(&paths).map(|folder| folder.join("etcd")).find(|program| program.is_file())
+}
+
+fn unpacked() -> Option<PathBuf> {
+    let kept = env::temp_dir().join("essaim-test-etcd");
+    let program = kept.join("usr/bin/etcd");
+    if program.is_file() {
+        return Some(program);
+    }
+    let download = tempfile::tempdir().ok()?;
+    let fetch = || {
+        let fetch =
+            Command::new("apt-get").args(["download", "--quiet=2", "etcd-server"]).current_dir(&download).status();
+        fetch.ok().filter(std::process::ExitStatus::success)
+    };
+    // Lists may be missing or old on a fresh machine.
+    fetch().or_else(|| {
+        Command::new("apt-get").args(["update", "--quiet=2"]).status().ok()?;
+        fetch()
+    })?;
+    let package = fs::read_dir(&download).ok()?.find_map(|entry| {
+        let path = entry.ok()?.path();
+        path.extension().is_some_and(|extension| extension == "deb").then_some(path)
+    })?;
+    let aside = download.path().join("unpacked");
+    Command::new("dpkg-deb").arg("--extract").arg(package).arg(&aside).status().ok()?;
+    // Another test may have come first; its copy is as good.
+    let moved = Command::new("cp").arg("--recursive").arg("--no-target-directory").arg(&aside).arg(&kept).status();
+    moved.ok().filter(|_| program.is_file()).map(|_| program)
+}

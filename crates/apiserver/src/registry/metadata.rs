@@ -275,7 +275,7 @@ pub(super) fn validate_update(object: &Value, live: &Value) -> Vec<FieldError> {
         }
     }
     if is_deleting(live) {
-        let before = finalizers(live);
+        let before = finalizers(live).into_iter().collect::<HashSet<_>>();
         let added: Vec<_> = finalizers(object).into_iter().filter(|one| !before.contains(one)).collect();
         if !added.is_empty() {
             let detail = format!(
@@ -296,4 +296,20 @@ pub(super) fn differs_in_substance(left: &Value, right: &Value, ignore_status: b
         one.iter().any(|(field, value)| counts(field) && other.get(field) != Some(value))
     };
     differs(left, right) || differs(right, left)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::validate_update;
+
+    /// With a look through the standing ones for each that is sent this would not end.
+    #[test]
+    fn finalizers_of_what_is_being_deleted_are_compared_however_many_they_are() {
+        let held = (0..200_000).map(|at| format!("a/{at}")).collect::<Vec<_>>();
+        let object = |finalizers: &[String]| json!({"metadata": {"deletionTimestamp": "2020-01-01T00:00:00Z", "finalizers": finalizers}});
+        assert!(validate_update(&object(&held[1..]), &object(&held)).is_empty());
+        assert_eq!(validate_update(&object(&held), &object(&held[1..])).len(), 1);
+    }
 }

@@ -2,6 +2,10 @@
 //!
 //! A merge patch, except that a few lists are merged item by item, and that directives in the patch (`$patch`, `$retainKeys`,
 //! `$deleteFromPrimitiveList/…`, `$setElementOrder/…`) say what a merge alone cannot.
+//!
+//! Lists are as long as bodies allow, so nothing here looks through one list for each item of another.
+
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -39,7 +43,8 @@ fn merge_map(patch: &Map<String, Value>, mut object: Map<String, Value>) -> Resu
         Some(other) => return Err(ApiError::bad_request(format!("unknown directive {DIRECTIVE}: {other:?}"))),
     }
     if let Some(Value::Array(retained)) = patch.get(RETAIN) {
-        object.retain(|field, _| retained.iter().any(|one| one == field));
+        let retained = retained.iter().filter_map(Value::as_str).collect::<HashSet<_>>();
+        object.retain(|field, _| retained.contains(field.as_str()));
     }
     for (field, value) in patch {
         if let Some(list) = field.strip_prefix(REMOVE_VALUES) {
@@ -77,13 +82,21 @@ fn merge_field(field: &str, value: &Value, object: &mut Map<String, Value>) -> R
 }
 
 /// Merges items that have the same key; new ones go to the end.
-fn merge_list(patch: &[Value], mut standing: Vec<Value>, key: &str) -> Result<Vec<Value>, ApiError> {
+fn merge_list(patch: &[Value], standing: Vec<Value>, key: &str) -> Result<Vec<Value>, ApiError> {
     if patch
         .iter()
         .any(|item| item.get(DIRECTIVE).is_some_and(|directive| directive == "replace") && item.get(key).is_none())
     {
         return Ok(patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect());
     }
+    // Where the items of a key are, the first one last.
+    let mut places: HashMap<Value, Vec<usize>> = HashMap::new();
+    for (at, item) in standing.iter().enumerate().rev() {
+        if let Some(found) = item.get(key) {
+            places.entry(found.clone()).or_default().push(at);
+        }
+    }
+    let mut items = standing.into_iter().map(Some).collect::<Vec<_>>();
     for item in patch {
         let Value::Object(fields) = item else {
             return Err(ApiError::bad_request("the items of this list must be objects"));
@@ -91,23 +104,30 @@ fn merge_list(patch: &[Value], mut standing: Vec<Value>, key: &str) -> Result<Ve
         let Some(wanted) = fields.get(key) else {
             return Err(ApiError::bad_request(format!("map: {item} does not contain declared merge key: {key}")));
         };
-        let at = standing.iter().position(|one| one.get(key) == Some(wanted));
+        let at = places.get(wanted).and_then(|places| places.last().copied());
         match (at, fields.get(DIRECTIVE).and_then(Value::as_str)) {
-            (Some(at), Some("delete")) => drop(standing.remove(at)),
+            (Some(at), Some("delete")) => {
+                items[at] = None;
+                places.get_mut(wanted).and_then(Vec::pop);
+            }
             (None, Some("delete")) => {}
             (Some(at), _) => {
-                let one = standing.remove(at).as_object().cloned().unwrap_or_default();
-                standing.insert(at, Value::Object(merge_map(fields, one)?));
+                let one = items[at].take().and_then(|one| one.as_object().cloned()).unwrap_or_default();
+                items[at] = Some(Value::Object(merge_map(fields, one)?));
             }
-            (None, _) => standing.push(Value::Object(merge_map(fields, Map::new())?)),
+            (None, _) => {
+                places.insert(wanted.clone(), vec![items.len()]);
+                items.push(Some(Value::Object(merge_map(fields, Map::new())?)));
+            }
         }
     }
-    Ok(standing)
+    Ok(items.into_iter().flatten().collect())
 }
 
 fn merge_values(patch: &[Value], mut standing: Vec<Value>) -> Vec<Value> {
+    let mut known = standing.iter().cloned().collect::<HashSet<_>>();
     for value in patch {
-        if !standing.contains(value) {
+        if known.insert(value.clone()) {
             standing.push(value.clone());
         }
     }
@@ -116,6 +136,7 @@ fn merge_values(patch: &[Value], mut standing: Vec<Value>) -> Vec<Value> {
 
 fn remove_values(list: Option<&mut Value>, values: &Value) {
     if let (Some(Value::Array(list)), Value::Array(values)) = (list, values) {
+        let values = values.iter().collect::<HashSet<_>>();
         list.retain(|one| !values.contains(one));
     }
 }
@@ -124,11 +145,14 @@ fn remove_values(list: Option<&mut Value>, values: &Value) {
 fn set_order(field: &str, order: &Value, list: Option<&mut Value>) {
     let (Value::Array(order), Some(Value::Array(list))) = (order, list) else { return };
     let key = MERGED.iter().find(|(merged, _)| *merged == field).and_then(|(_, key)| *key);
-    let place = |item: &Value| {
-        let same = |one: &Value| key.map_or_else(|| one == item, |key| one.get(key) == item.get(key));
-        order.iter().position(same).unwrap_or(order.len())
-    };
-    list.sort_by_key(place);
+    // Of several equal ones the first counts.
+    let places = order.iter().enumerate().rev().map(|(at, one)| (identity(one, key), at)).collect::<HashMap<_, _>>();
+    list.sort_by_key(|item| places.get(&identity(item, key)).copied().unwrap_or(order.len()));
+}
+
+/// By what an item of a merged list is known.
+fn identity<'a>(item: &'a Value, key: Option<&str>) -> Option<&'a Value> {
+    key.map_or(Some(item), |key| item.get(key))
 }
 
 fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {
@@ -170,6 +194,24 @@ mod tests {
         let patch = json!({"metadata": {"finalizers": ["b/x", "c/x"], "$deleteFromPrimitiveList/finalizers": ["a/x"],
             "$setElementOrder/finalizers": ["c/x", "b/x"]}});
         assert_eq!(merged(&object, &patch)["metadata"]["finalizers"], json!(["c/x", "b/x"]));
+    }
+
+    /// With a look through one list for each item of the other this would not end.
+    #[test]
+    fn long_lists_take_no_longer_than_they_are() {
+        const MANY: usize = 100_000;
+        let values = |from: usize| (from..from + MANY).map(|at| json!(format!("a/{at}"))).collect::<Vec<_>>();
+        let owners = |from: usize| (from..from + MANY).map(|at| json!({"uid": at, "name": from})).collect::<Vec<_>>();
+        let object = json!({"metadata": {"finalizers": values(0), "ownerReferences": owners(0)}});
+        let patch = json!({"metadata": {
+            "finalizers": values(MANY / 2), "ownerReferences": owners(MANY / 2), "$deleteFromPrimitiveList/finalizers": values(MANY),
+            "$setElementOrder/finalizers": values(MANY / 2), "$setElementOrder/ownerReferences": owners(MANY / 2),
+        }});
+        let merged = merged(&object, &patch);
+        let first = |list: &str| merged["metadata"][list][0].clone();
+        assert_eq!(first("finalizers"), format!("a/{}", MANY / 2));
+        assert_eq!(first("ownerReferences"), json!({"uid": MANY / 2, "name": MANY / 2}));
+        assert_eq!(merged["metadata"]["ownerReferences"].as_array().unwrap().len(), MANY + MANY / 2);
     }
 
     #[test]

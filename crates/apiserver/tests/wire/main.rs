@@ -1,6 +1,7 @@
 //! The API as a real kube client sees it: in the process and over TLS, against a toy kind.
 
 mod audit;
+mod bulk;
 mod discovery;
 mod fuzz;
 mod limits;

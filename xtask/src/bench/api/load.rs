@@ -78,12 +78,12 @@ fn milliseconds(text: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const REPORT: &str = "Running 8s test\n  Latency Distribution\n     50%  831.00us\n     75%    1.10ms\n     90%    2.00ms\n     99%    1.24s \n  \
+    const REPORT: &str = "Running 8s test\n  Latency Distribution\n     50%  500.00us\n     75%    1.10ms\n     90%    2.00ms\n     99%    1.24s \n  \
                           8000 requests in 8.00s, 10.00MB read\nRequests/sec:   1000.25\nTransfer/sec:      1.25MB\n";
 
     #[test]
     fn a_report_is_read_and_failures_are_no_figures() {
-        assert_eq!(read(REPORT), Some(Outcome { per_second: 1000.25, p50_ms: 0.831, p99_ms: 1240.0 }));
+        assert_eq!(read(REPORT), Some(Outcome { per_second: 1000.25, p50_ms: 0.5, p99_ms: 1240.0 }));
         assert_eq!(read(&format!("{REPORT}  Non-2xx or 3xx responses: 3\n")), None);
         assert_eq!(read(&format!("{REPORT}  Socket errors: connect 0, read 3, write 0, timeout 0\n")), None);
     }

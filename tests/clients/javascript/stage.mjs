@@ -88,6 +88,8 @@ export class Story {
   /** Makes all the changes by the client's own calls: create(name, note), change(name, note), remove(name). */
   async tell(cable, create, change, remove) {
     await create('first', 'one');
+    // A client that lists before it watches would otherwise meet the second state first, and rightly.
+    await this.waitFor(BEFORE.slice(0, 1));
     await change('first', 'two');
     await this.waitFor(BEFORE);
     cable.cut();

@@ -137,6 +137,8 @@ class Story:
     def tell(self, cable, create, change, delete):
         """Makes all the changes and checks that each was seen once and in order."""
         create("first", "one")
+        # A client that lists before it watches would otherwise meet the second state first, and rightly.
+        self.wait_for(self.BEFORE[:1])
         change("first", "two")
         self.wait_for(self.BEFORE)
         cable.cut()

@@ -15,6 +15,8 @@ pub const SITE_KEY_SECRET: &str = "site-key";
 pub const TOKEN_SECRET_TYPE: &str = "essaim.dev/token";
 /// What the name of such a Secret begins with; the token's id follows.
 pub const TOKEN_SECRET_PREFIX: &str = "token-";
+/// The Lease in [`SYSTEM_NAMESPACE`] that the acting one of several processes with controllers holds.
+pub const CONTROLLERS_LEASE: &str = "essaim-controllers";
 /// The ClusterRole that a user holds in the own namespace.
 pub const USER_ROLE: &str = "essaim-user";
 /// The RoleBinding that gives it.

@@ -21,6 +21,9 @@ pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 /// The group of Role and its like.
 pub(crate) const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
+/// Where the store keeps every Secret, for whoever seals them there.
+pub const SECRETS_PREFIX: &str = "/registry/core/secrets/";
+
 /// One resource in one version, with everything that requests about it need.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as in discovery documents")]
 #[derive(Debug)]

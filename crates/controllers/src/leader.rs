@@ -71,6 +71,7 @@ impl Candidate {
     {
         let mut observed = Observed { revision: None, since: Instant::now() };
         while !shutdown.is_cancelled() {
+            let asked = Instant::now();
             let taken = tokio::select! {
                 taken = timeout(self.timing.deadline, self.take(&mut observed)) => taken,
                 () = shutdown.cancelled() => return,
@@ -78,7 +79,7 @@ impl Candidate {
             match taken {
                 Ok(Ok(true)) => {
                     tracing::info!(lease = self.lease, identity = self.identity, "leading");
-                    self.work_while_leading(&shutdown, &work).await;
+                    self.work_while_leading(asked, &shutdown, &work).await;
                 }
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.lease, "cannot see who leads"),
@@ -93,6 +94,7 @@ impl Candidate {
 
     async fn work_while_leading<Work>(
         &self,
+        taken: Instant,
         shutdown: &CancellationToken,
         work: impl FnOnce(CancellationToken) -> Work + Send,
     ) where
@@ -100,7 +102,7 @@ impl Candidate {
     {
         let stop = shutdown.child_token();
         let renewing = async {
-            self.renew_until(&stop).await;
+            self.renew_from(taken, &stop).await;
             stop.cancel();
         };
         tokio::join!(work(stop.clone()), renewing);
@@ -112,16 +114,18 @@ impl Candidate {
     }
 
     /// Renews; ends when the token is cancelled, somebody else holds the Lease, or nothing could be renewed for too long.
-    async fn renew_until(&self, stop: &CancellationToken) {
-        let mut renewed = Instant::now();
+    ///
+    /// `renewed` is when the last write was asked for, not when it was answered: the others count from the write, which lies between.
+    async fn renew_from(&self, mut renewed: Instant, stop: &CancellationToken) {
         loop {
             tokio::select! {
                 () = sleep(self.timing.retry) => {}
                 () = stop.cancelled() => return,
             }
+            let asked = Instant::now();
             let left = self.timing.deadline.saturating_sub(renewed.elapsed());
             match timeout(left, self.renew()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(true)) => renewed = asked,
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.lease, "cannot renew the lease"),
                 Err(_) => {}

@@ -111,6 +111,13 @@ fn selectable_fields(group: &str, kind: &str) -> Vec<SelectableField> {
 
 #[cfg(test)]
 mod tests {
+    use crate::catalogue::{Catalogue, SECRETS_PREFIX};
+
+    #[test]
+    fn secrets_lie_where_they_are_sealed() {
+        assert_eq!(Catalogue::new().find("", "v1", "secrets").unwrap().storage_prefix, SECRETS_PREFIX);
+    }
+
     #[test]
     fn each_kind_has_the_verbs_that_its_file_names() {
         for (builtin, resource) in essaim_schema::builtin::all().iter().zip(super::resources()) {

@@ -2,7 +2,7 @@
 //!
 //! After the headers are out nothing but the stream can carry an error: it goes as an event of type `ERROR`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::ready, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -22,10 +22,15 @@ use crate::{
     },
 };
 
+/// The type of the event that ends a watch.
+const ERROR: &str = "ERROR";
+
 /// Turns a stream of events into an answer.
 pub(crate) fn respond(resource: Arc<Resource>, events: WatchStream, style: Style, clock: Clock) -> Response {
-    let mut framer = Framer { resource, style, first: true };
-    let frames = events.map(move |batch| Ok::<_, Infallible>(framer.batch(batch, clock())));
+    let framer = Framer { resource, style, first: true, ended: false };
+    let frames = events.scan(framer, move |framer, batch| {
+        ready((!framer.ended).then(|| Ok::<_, Infallible>(framer.batch(batch, clock()))))
+    });
     let mut response = bytes(StatusCode::OK, "application/json", Body::from_stream(frames));
     // Proxies in between must not hold events back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -38,6 +43,8 @@ struct Framer {
     style: Style,
     /// No event was sent yet.
     first: bool,
+    /// An error was sent: nothing may follow, or the client would take what it missed for nothing.
+    ended: bool,
 }
 
 impl Framer {
@@ -47,15 +54,19 @@ impl Framer {
             let (kind, object) = match event {
                 WatchEvent::Object(kind, object) => match self.rendered(object, now) {
                     Ok(rendered) => (kind, rendered),
-                    Err(error) => ("ERROR", error.to_status().into()),
+                    Err(error) => (ERROR, error.to_status().into()),
                 },
                 WatchEvent::Bookmark(revision, ends_initial_events) => {
                     let bookmark = self.bookmark(&revision.to_string(), ends_initial_events);
                     ("BOOKMARK", self.rendered_value(&bookmark, now).unwrap_or(bookmark).into())
                 }
-                WatchEvent::Error(error) => ("ERROR", error.to_status().into()),
+                WatchEvent::Error(error) => (ERROR, error.to_status().into()),
             };
             frame(&mut out, kind, &object);
+            if kind == ERROR {
+                self.ended = true;
+                break;
+            }
         }
         out.into()
     }
@@ -105,6 +116,6 @@ fn frame(out: &mut Vec<u8>, kind: &str, object: &Presented) {
 
 /// An answer for a watch that failed before it began: the same error, in the stream, where clients look for 410.
 pub(crate) fn failed(error: &ApiError) -> Response {
-    let line = format!("{}\n", json!({"type": "ERROR", "object": error.to_status()}));
+    let line = format!("{}\n", json!({"type": ERROR, "object": error.to_status()}));
     bytes(StatusCode::OK, "application/json", line)
 }

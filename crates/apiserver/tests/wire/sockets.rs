@@ -274,3 +274,17 @@ async fn a_request_that_does_not_end_is_dropped_when_the_listener_stops() {
     let refused = TcpStream::connect(served.address).await.map_err(|error| error.kind());
     assert!(matches!(refused, Err(io::ErrorKind::ConnectionRefused)), "{refused:?}");
 }
+
+/// A refusal that comes before the body was read must not break the connection under the client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_a_large_body_in_vain_learns_why() {
+    let served = Served::with(Options::new(clock())).await;
+    for size in [5_000, 200_000, 2_900_000] {
+        let mut stream = served.connect().await;
+        let head = format!("POST {CONFIG_MAPS} HTTP/1.1\r\ncontent-length: {size}\r\n\r\n");
+        // Twice on one connection: the first answer must leave it usable.
+        for _ in 0..2 {
+            assert_eq!(ask(&mut stream, &head, &vec![b' '; size]).await.status, 401, "{size} bytes");
+        }
+    }
+}

@@ -25,8 +25,6 @@ use crate::{
 pub(super) const CONTROLLERS: &str = "essaim:controllers";
 /// The gateway's.
 pub(super) const GATEWAY: &str = "essaim:gateway";
-/// Who holds it acts.
-const LEASE: &str = "essaim-controllers";
 /// Makes the site key at the first start, and nothing else.
 const BOOTSTRAP: &str = "essaim:bootstrap";
 
@@ -95,7 +93,7 @@ fn candidate(client: kube::Client) -> Result<Candidate, Error> {
     Ok(Candidate {
         client,
         namespace: names::SYSTEM_NAMESPACE.into(),
-        lease: LEASE.into(),
+        lease: names::CONTROLLERS_LEASE.into(),
         identity: format!("{}_{}", host.trim(), hex::encode(random)),
         clock: Arc::new(crate::now),
         timing: Timing::default(),

@@ -16,8 +16,6 @@ use crate::error::Error;
 
 /// In the data directory; may be a link to a place that backups of the store do not reach.
 pub(super) const FILE: &str = "sealing.keys";
-/// What is sealed: every Secret, whatever it is for.
-pub(super) const PREFIX: &str = "/registry/core/secrets/";
 
 /// The key that seals, and those that only open. Makes the file where there is none.
 pub(super) fn keys(data_dir: &Path) -> Result<(SealingKey, Vec<SealingKey>), Error> {

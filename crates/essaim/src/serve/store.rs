@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use essaim_apiserver::SECRETS_PREFIX;
 use essaim_store::{Embedded, Etcd, EtcdOptions, EtcdTls, Options, Sealed, Store};
 
 use super::sealing;
@@ -44,7 +45,7 @@ impl Opened {
             Self::File(store) => store.clone(),
             Self::Etcd(store) => store.clone(),
         };
-        let sealed = Sealed::open(inner, first, older, vec![sealing::PREFIX.to_owned()]).await;
+        let sealed = Sealed::open(inner, first, older, vec![SECRETS_PREFIX.to_owned()]).await;
         let sealed = sealed.map_err(|source| Error::Store { place: "the sealed store".into(), source })?;
         Ok(Arc::new(sealed))
     }

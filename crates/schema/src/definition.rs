@@ -6,6 +6,7 @@ use crate::openapi::{ALL_VERBS, ResourceDoc};
 use crate::{Columns, FieldError, FieldPath, Structural};
 
 mod check;
+mod conversion;
 mod version;
 
 /// Whether objects live in a namespace.
@@ -50,8 +51,17 @@ pub struct Scale {
 pub enum Conversion {
     /// Only `apiVersion` changes.
     None,
-    /// By a webhook; its configuration as written (`spec.conversion.webhook`).
-    Webhook(Value),
+    /// By a webhook.
+    Webhook(ConversionWebhook),
+}
+
+/// Who converts objects (`spec.conversion.webhook.clientConfig`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversionWebhook {
+    /// An `https` address without user, query and fragment.
+    pub url: String,
+    /// The authorities of its certificate as written, base64 of PEM; not checked here. Without it those of the system count.
+    pub ca_bundle: Option<String>,
 }
 
 /// A field that field selectors may name.

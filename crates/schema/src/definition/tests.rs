@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Conversion, Definition, Scope};
+use super::{Conversion, ConversionWebhook, Definition, Scope};
 
 fn crd() -> Value {
     json!({
@@ -102,4 +102,101 @@ fn faults_are_named_by_path() {
     assert_eq!(refused(|crd| crd["spec"]["names"]["kind"] = json!("")).len(), 1);
     assert!(Definition::from_crd(&json!(null)).is_err());
     assert!(Definition::from_crd(&json!({"spec": {"names": 1, "versions": {}}})).is_err());
+}
+
+fn by_webhook(change: impl FnOnce(&mut Value)) -> Value {
+    let mut conversion = json!({"strategy": "Webhook", "webhook": {
+        "conversionReviewVersions": ["v2", "v1"], "clientConfig": {"url": "https://[::1]:8443/convert", "caBundle": "Q0E="}}});
+    change(&mut conversion);
+    conversion
+}
+
+#[test]
+fn a_conversion_by_webhook_names_its_address() {
+    let mut crd = crd();
+    crd["spec"]["conversion"] = by_webhook(|_| ());
+    let webhook = ConversionWebhook { url: "https://[::1]:8443/convert".into(), ca_bundle: Some("Q0E=".into()) };
+    assert_eq!(Definition::from_crd(&crd).expect("accepted").conversion, Conversion::Webhook(webhook));
+    crd["spec"]["conversion"] =
+        by_webhook(|conversion| conversion["webhook"]["clientConfig"] = json!({"url": "https://a.test"}));
+    let webhook = ConversionWebhook { url: "https://a.test".into(), ca_bundle: None };
+    assert_eq!(Definition::from_crd(&crd).expect("accepted").conversion, Conversion::Webhook(webhook));
+}
+
+#[test]
+fn faults_of_a_conversion_are_named_by_path() {
+    let at = "spec.conversion.webhook";
+    let cases: [(&str, Value, String); 13] = [
+        ("/strategy", json!("None"), format!("{at}: Forbidden: should not be set when strategy is not set to Webhook")),
+        ("/strategy", json!(""), "spec.conversion.strategy: Required value".into()),
+        (
+            "/strategy",
+            json!("Magic"),
+            r#"spec.conversion.strategy: Unsupported value: "Magic": supported values: "None", "Webhook""#.into(),
+        ),
+        ("/webhook", json!(null), format!("{at}: Required value: required when strategy is set to Webhook")),
+        (
+            "/webhook/clientConfig",
+            json!(null),
+            format!("{at}.clientConfig: Required value: required when strategy is set to Webhook"),
+        ),
+        (
+            "/webhook/clientConfig",
+            json!({}),
+            format!("{at}.clientConfig: Required value: exactly one of url or service is required"),
+        ),
+        (
+            "/webhook/clientConfig",
+            json!({"service": {"namespace": "a", "name": "b"}}),
+            format!(
+                "{at}.clientConfig.service: Forbidden: this server reaches no services of a cluster: name the webhook by \
+                 clientConfig.url"
+            ),
+        ),
+        (
+            "/webhook/clientConfig/url",
+            json!("http://a.test"),
+            format!(
+                r#"{at}.clientConfig.url: Invalid value: "http": 'https' is the only allowed URL scheme; desired format: https://host[/path]"#
+            ),
+        ),
+        (
+            "/webhook/clientConfig/url",
+            json!("https:///x"),
+            format!(
+                r#"{at}.clientConfig.url: Invalid value: "": host must be specified; desired format: https://host[/path]"#
+            ),
+        ),
+        (
+            "/webhook/clientConfig/url",
+            json!("https://u:p@a.test/x"),
+            format!(r#"{at}.clientConfig.url: Invalid value: "u:p": user information is not permitted in the URL"#),
+        ),
+        (
+            "/webhook/clientConfig/url",
+            json!("https://a.test/x?y=z"),
+            format!(r#"{at}.clientConfig.url: Invalid value: "y=z": query parameters are not permitted in the URL"#),
+        ),
+        (
+            "/webhook/conversionReviewVersions",
+            json!(["v1beta1"]),
+            format!(r#"{at}.conversionReviewVersions: Invalid value: ["v1beta1"]: must include at least one of v1"#),
+        ),
+        ("/webhook/conversionReviewVersions", json!([]), format!("{at}.conversionReviewVersions: Required value")),
+    ];
+    for (path, value, words) in cases {
+        let conversion = by_webhook(|conversion| *conversion.pointer_mut(path).expect("it is there") = value);
+        assert_eq!(refused(|crd| crd["spec"]["conversion"] = conversion), [words]);
+    }
+    let twice = by_webhook(|conversion| conversion["webhook"]["conversionReviewVersions"] = json!(["v1", "v1", "V"]));
+    let errors = refused(|crd| crd["spec"]["conversion"] = twice);
+    assert_eq!(errors[0], format!(r#"{at}.conversionReviewVersions[1]: Invalid value: "v1": duplicate version"#));
+    assert!(errors[1].starts_with(&format!(r#"{at}.conversionReviewVersions[2]: Invalid value: "V""#)), "{errors:?}");
+    let old = |crd: &mut Value| {
+        crd["spec"]["conversion"] = by_webhook(|_| ());
+        crd["spec"]["preserveUnknownFields"] = true.into();
+    };
+    assert!(refused(old).contains(
+        &r#"spec.conversion.strategy: Invalid value: "Webhook": must be None if spec.preserveUnknownFields is true"#.into()
+    ));
 }

@@ -38,6 +38,7 @@ use crate::{
         AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated,
         needed_to_impersonate,
     },
+    error::chain,
     registry::Registry,
     wire::{
         discovery,
@@ -102,12 +103,6 @@ fn refuse(error: &ApiError, audit_id: &str) -> Response {
 /// Not where one only has to ask again later: a client could fill the log by asking too early.
 fn is_own_fault(error: &ApiError) -> bool {
     error.code >= 500 && error.retry_after_seconds.is_none()
-}
-
-/// The error and what lies behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -51,17 +51,8 @@ pub struct Scale {
 pub enum Conversion {
     /// Only `apiVersion` changes.
     None,
-    /// By a webhook.
-    Webhook(ConversionWebhook),
-}
-
-/// Who converts objects (`spec.conversion.webhook.clientConfig`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConversionWebhook {
-    /// An `https` address without user, query and fragment.
-    pub url: String,
-    /// The authorities of its certificate as written, base64 of PEM; not checked here. Without it those of the system count.
-    pub ca_bundle: Option<String>,
+    /// By a webhook; its `clientConfig` as written, an object that is not checked further here.
+    Webhook(Value),
 }
 
 /// A field that field selectors may name.

@@ -32,7 +32,7 @@ mod structural;
 mod validate;
 
 pub use columns::Columns;
-pub use definition::{Conversion, ConversionWebhook, Definition, Names, Scale, Scope, SelectableField, Version};
+pub use definition::{Conversion, Definition, Names, Scale, Scope, SelectableField, Version};
 pub use error::{FieldError, Reason, Violation};
 pub use field_path::FieldPath;
 pub use human::human_duration;

@@ -1,18 +1,16 @@
-//! The checks of `spec.conversion`.
+//! The checks of `spec.conversion`, but for who can be reached: that knows whoever calls the webhook.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::Conversion;
 use super::check::{LABEL, is_label, text};
-use super::{Conversion, ConversionWebhook};
 use crate::FieldError;
 
 const AT: &str = "spec.conversion";
 /// The only form of ConversionReview that is spoken.
 const REVIEW_VERSION: &str = "v1";
-/// What stands behind each complaint about an address.
-const FORM: &str = "; desired format: https://host[/path]";
 
 pub(super) fn conversion(spec: &Value, errors: &mut Vec<FieldError>) -> Conversion {
     let Some(conversion) = spec.get("conversion").filter(|conversion| !conversion.is_null()) else {
@@ -36,9 +34,12 @@ pub(super) fn conversion(spec: &Value, errors: &mut Vec<FieldError>) -> Conversi
                 return Conversion::None;
             };
             review_versions(webhook, errors);
-            if let Some(webhook) = client(webhook, errors) {
-                return Conversion::Webhook(webhook);
+            let config = webhook.get("clientConfig").filter(|config| config.is_object());
+            if let Some(config) = config {
+                return Conversion::Webhook(config.clone());
             }
+            let words = "required when strategy is set to Webhook";
+            errors.push(FieldError::required(format!("{AT}.webhook.clientConfig"), words));
         }
         ("", _) => errors.push(FieldError::required(format!("{AT}.strategy"), "")),
         (other, _) => {
@@ -47,66 +48,6 @@ pub(super) fn conversion(spec: &Value, errors: &mut Vec<FieldError>) -> Conversi
         }
     }
     Conversion::None
-}
-
-/// Who is asked. A service is none of the things that can be reached here.
-fn client(webhook: &Value, errors: &mut Vec<FieldError>) -> Option<ConversionWebhook> {
-    let at = format!("{AT}.webhook.clientConfig");
-    let config = webhook.get("clientConfig").filter(|config| config.is_object());
-    let Some(config) = config else {
-        errors.push(FieldError::required(at, "required when strategy is set to Webhook"));
-        return None;
-    };
-    let given = |name: &str| config.get(name).filter(|value| !value.is_null());
-    match (given("url"), given("service")) {
-        (Some(_), Some(_)) | (None, None) => {
-            errors.push(FieldError::required(at, "exactly one of url or service is required"));
-            None
-        }
-        (None, Some(_)) => {
-            let words = "this server reaches no services of a cluster: name the webhook by clientConfig.url";
-            errors.push(FieldError::forbidden(format!("{at}.service"), words));
-            None
-        }
-        (Some(_), None) => {
-            let url = text(config, "url");
-            check_url(url, &format!("{at}.url"), errors);
-            let ca_bundle = Some(text(config, "caBundle")).filter(|text| !text.is_empty()).map(str::to_owned);
-            Some(ConversionWebhook { url: url.to_owned(), ca_bundle })
-        }
-    }
-}
-
-fn check_url(url: &str, at: &str, errors: &mut Vec<FieldError>) {
-    let mut wrong = |bad: &str, words: &str| errors.push(FieldError::invalid(at, &bad.into(), words));
-    if url.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        wrong(url, &format!("url must be a valid URL: only printable characters without spaces may stand there{FORM}"));
-        return;
-    }
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    if scheme != "https" {
-        wrong(scheme, &format!("'https' is the only allowed URL scheme{FORM}"));
-    }
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, rest) = if scheme.is_empty() { ("", rest) } else { rest.split_at(end) };
-    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    if host.is_empty() {
-        wrong(host, &format!("host must be specified{FORM}"));
-    }
-    let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
-    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        wrong(url, &format!("url must be a valid URL: the port is not a number{FORM}"));
-    }
-    if !user.is_empty() {
-        wrong(user, "user information is not permitted in the URL");
-    }
-    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    if !fragment.is_empty() {
-        wrong(fragment, "fragments are not permitted in the URL");
-    }
-    if let Some((_, query)) = rest.split_once('?').filter(|(_, query)| !query.is_empty()) {
-        wrong(query, "query parameters are not permitted in the URL");
-    }
 }
 
 fn review_versions(webhook: &Value, errors: &mut Vec<FieldError>) {

@@ -92,7 +92,7 @@ fn convert(object: &Value, version: &str) -> Value {
         return converted;
     }
     converted["apiVersion"] = version.into();
-    let spec = converted["spec"].as_object_mut().expect("a gate has a spec");
+    let Some(spec) = converted.get_mut("spec").and_then(Value::as_object_mut) else { return converted };
     let mut rename = |from: &str, to: &str| spec.remove(from).map(|value| spec.insert(to.into(), value));
     if version == V2 {
         rename("replicas", "size");

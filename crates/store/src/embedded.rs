@@ -28,6 +28,7 @@ use std::{
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
+use redb::backends::InMemoryBackend;
 
 use self::{
     disk::{Disk, Fault},
@@ -71,6 +72,15 @@ impl Embedded {
             operation: "open the store",
             source: Box::new(disk::OpenError { path: path.to_owned(), source }),
         })?;
+        Self::start(opened, options)
+    }
+
+    /// A store that lies in memory and is gone with its last handle: for tests of whoever stands on a store.
+    ///
+    /// It differs from one in a file by nothing but the file.
+    pub fn in_memory(options: Options) -> Result<Arc<Self>, Error> {
+        let opened = Disk::open_backend(InMemoryBackend::new())
+            .map_err(|source| Error::Engine { operation: "make a store in memory", source: Box::new(source) })?;
         Self::start(opened, options)
     }
 

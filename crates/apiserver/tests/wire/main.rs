@@ -3,6 +3,7 @@
 mod audit;
 mod bulk;
 mod discovery;
+mod examples;
 mod fuzz;
 mod limits;
 mod objects;

@@ -101,6 +101,13 @@ impl Resource {
         self.built_in && self.is("", "serviceaccounts")
     }
 
+    /// Whether a PUT also makes what is not there, as Kubernetes allows it for these kinds and for no other that is served here.
+    pub(crate) fn is_made_by_put(&self) -> bool {
+        let kind = (self.group.as_str(), self.kind.as_str());
+        let made = matches!(kind, ("coordination.k8s.io", "Lease") | ("" | EVENTS_GROUP, "Event") | (RBAC_GROUP, _));
+        self.built_in && made
+    }
+
     /// What it adds to the OpenAPI document of its group and version.
     pub(crate) fn doc(&self) -> ResourceDoc<'_> {
         ResourceDoc {

@@ -173,8 +173,15 @@ impl<'a> ResourceRequest<'a> {
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
         let document = decode::object(&self.parts.headers, &bytes)?;
-        let options = self.write_options().await?;
-        let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await?;
+        let mut options = self.write_options().await?;
+        let makes = self.part == Part::Main && self.scope.resource.is_made_by_put();
+        let creation = self.creation(name);
+        options.update_only = makes && !self.service.authorizer.allows(self.user, &creation).await?;
+        let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await;
+        let written = written.map_err(|error| match error.code {
+            404 if options.update_only => creation.forbidden(self.user),
+            _ => error,
+        })?;
         self.written(&written, &style)
     }
 

@@ -181,6 +181,9 @@ pub enum Error {
     /// The transaction is malformed: says what to change.
     #[error("the transaction is not acceptable: {0}")]
     Invalid(String),
+    /// The transaction, or a value in it, is larger than the engine takes: says how large it may be.
+    #[error("the transaction is too large: {0}")]
+    TooLarge(String),
     /// The engine cannot take more work now; try again later.
     #[error("the store's queue is full")]
     Busy,

@@ -32,7 +32,8 @@ pub struct Limits {
     pub ping: Duration,
     /// How long a connection may stay open between two requests; also how long the head of one may take.
     pub idle: Duration,
-    /// A client that takes nothing of what is written to it for this long is cut off.
+    /// A client that takes nothing of what is written to it for this long is cut off; one that takes less than 64 KiB of an
+    /// answer in this time loses the answer.
     pub stalled: Duration,
     /// Longer than this no request may take but a watch; the time that its body takes to come counts.
     pub handler: Duration,

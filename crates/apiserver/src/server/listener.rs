@@ -20,7 +20,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiServer, Limits, Tls, service::ListenerStop, stalled::Stalled};
+use super::{ApiServer, Limits, Tls, held::Answers, service::ListenerStop, stalled::Stalled};
 use crate::{audit::PeerAddress, auth::PeerCertificate};
 
 const HEADER_BYTES: u32 = 64 * 1024;
@@ -117,11 +117,12 @@ async fn converse(
         Some(peer) => router.layer(Extension(peer)),
         None => router,
     };
-    let asked = CancellationToken::new();
+    let (asked, answers) = (CancellationToken::new(), Answers::default());
     let router = router.layer(map_request({
-        let asked = asked.clone();
-        move |request: Request| {
+        let (asked, answers) = (asked.clone(), answers.clone());
+        move |mut request: Request| {
             asked.cancel();
+            request.extensions_mut().insert(answers.clone());
             std::future::ready(request)
         }
     }));
@@ -131,6 +132,7 @@ async fn converse(
         ended = watcher.watch(connection.into_owned()) => if let Err(error) = ended {
             tracing::debug!(error = %error, "a connection ended early");
         },
+        () = answers.watch(limits.stalled) => {}
         () = silence(&asked, limits.silence) => tracing::debug!("a client asked nothing"),
     }
 }

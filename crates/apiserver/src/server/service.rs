@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RawHandler, RawRequest, attributes,
     attributes::method_not_allowed,
-    held::Held,
+    held::{Answers, Held},
     limits::{Class, Gate},
     resources::ResourceRequest,
     token_request,
@@ -155,7 +155,8 @@ impl Service {
         if let Some(trail) = trail {
             trail.about(&attributes, target.version());
         }
-        let place = self.gate.enter(class(&attributes), &user)?;
+        let class = class(&attributes);
+        let place = self.gate.enter(class, &user)?;
         let allowed = self.authorizer.require(&user, &attributes).await;
         if let Some(trail) = trail {
             trail.decided(allowed.is_ok());
@@ -164,7 +165,9 @@ impl Service {
         let routed = Box::pin(self.route(&target, &user, &parts, &query, body));
         let handler = self.gate.limits.handler;
         let response = tokio::time::timeout(handler, routed).await.unwrap_or_else(|_| Err(timed_out(handler)))?;
-        Ok(response.map(|body| Held::guard(body, place)))
+        // A watch may be silent for as long as it lasts, and one that is behind is ended elsewhere.
+        let answers = parts.extensions.get::<Answers>().filter(|_| class != Class::Watch);
+        Ok(response.map(|body| Held::guard(body, place, answers)))
     }
 
     /// Who asks, or for whom they may act.

@@ -35,8 +35,8 @@ use crate::{
     ApiError, AuditLog, UserInfo,
     audit::Trail,
     auth::{
-        AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated,
-        needed_to_impersonate,
+        AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, account_tokens,
+        impersonated, needed_to_impersonate,
     },
     registry::Registry,
     wire::{
@@ -58,6 +58,8 @@ pub(super) struct Service {
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) reviews: Reviews,
     pub(super) openapi: OpenApi,
+    /// Where clients reach the server, if somebody said so.
+    pub(super) url: Option<String>,
     pub(super) gate: Gate,
     pub(super) raw_handlers: Vec<RawHandler>,
     pub(super) audit: Option<AuditLog>,
@@ -221,6 +223,13 @@ impl Service {
         let document = match path {
             "/" => service_paths::root(),
             "/version" => service_paths::version(),
+            account_tokens::KEY_SET_PATH => return self.key_set(),
+            account_tokens::DISCOVERY_PATH => {
+                return Ok(service_paths::for_an_hour(
+                    "application/json",
+                    &AccountTokens::discovery(self.url.as_deref()),
+                ));
+            }
             _ if path.starts_with("/openapi/") => {
                 return self.openapi.respond(&self.registry.catalogue.table(), path, &parts.headers, query);
             }
@@ -228,6 +237,12 @@ impl Service {
         };
         let style = Style::new(negotiate(&parts.headers, Offer::Document)?, query, &parts.headers)?;
         output::write(StatusCode::OK, &document, &style)
+    }
+
+    /// The public keys of service accounts' tokens.
+    fn key_set(&self) -> Result<Response, ApiError> {
+        let accounts = self.accounts.as_ref().ok_or_else(ApiError::no_such_path)?;
+        Ok(service_paths::for_an_hour("application/jwk-set+json", &accounts.key_set()))
     }
 
     /// What the composition root answers, if it is one of its paths.

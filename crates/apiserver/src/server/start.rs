@@ -50,6 +50,7 @@ impl ApiServer {
             accounts,
             authorizer,
             openapi: crate::wire::openapi::OpenApi::default(),
+            url: options.url,
             gate: Gate::new(options.limits),
             raw_handlers: options.raw_handlers,
             audit: options.audit,

@@ -5,6 +5,7 @@ mod bulk;
 mod discovery;
 mod examples;
 mod fuzz;
+mod keys;
 mod limits;
 mod objects;
 mod patches;

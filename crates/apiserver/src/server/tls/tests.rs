@@ -41,6 +41,25 @@ fn new_names_make_a_new_certificate_and_keys_are_private() {
 }
 
 #[test]
+fn further_keys_are_read_from_private_and_public_halves_and_nothing_else() {
+    let data = tempfile::tempdir().unwrap();
+    service_account_key(data.path()).unwrap();
+    let [first, second] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+    let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let path = data.path().join("tls/service-account-verify.pem");
+    let read = |text: String| {
+        fs::write(&path, text).unwrap();
+        service_account_key(data.path()).map(drop)
+    };
+    read(format!("the one before\n{}{}", first.serialize_pem(), second.public_key_pem())).unwrap();
+    for bad in [String::new(), "not a key".into(), other.serialize_pem(), other.public_key_pem()] {
+        let error = read(bad).unwrap_err().to_string();
+        assert!(error.contains("service-account-verify.pem does not contain"), "{error}");
+    }
+    assert!(read(first.serialize_pem().repeat(17)).is_err());
+}
+
+#[test]
 fn the_key_of_service_accounts_is_made_once_and_never_replaced() {
     let data = tempfile::tempdir().unwrap();
     service_account_key(data.path()).unwrap();

@@ -43,7 +43,7 @@ impl ApiServer {
         let address = listener.local_addr().map_err(ServeError::Listen)?;
         tracing::info!(%address, "serving the API");
         let router = self.router().layer(Extension(ListenerStop(shutdown.clone())));
-        let acceptor = TlsAcceptor::from(tls.server);
+        let mut certificates = std::pin::pin!(tls.keep(&self.service.registry.clock));
         let limits = self.service.gate.limits;
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let graceful = GracefulShutdown::new();
@@ -52,10 +52,12 @@ impl ApiServer {
             let accepted = tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(_) = connections.join_next() => continue,
+                () = &mut certificates => continue,
                 accepted = accept(&listener, &places) => accepted,
             };
             let Some((socket, peer, place)) = accepted else { continue };
-            let (acceptor, watcher) = (acceptor.clone(), graceful.watcher());
+            // Those in force at this moment.
+            let (acceptor, watcher) = (TlsAcceptor::from(tls.config()), graceful.watcher());
             let router = router.clone().layer(Extension(PeerAddress(peer)));
             connections.spawn(async move {
                 if let Some(stream) = handshake(&acceptor, socket, &limits).await {

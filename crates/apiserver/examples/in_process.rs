@@ -40,7 +40,13 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let changes = widgets.watch(&WatchParams::default(), &made.resource_version().unwrap_or_default()).await?;
     let apply = PatchParams::apply("example").force();
     let applied = widgets.patch("one", &apply, &Patch::Apply(widget("green"))).await?;
-    writeln!(out, "applied {}: {}, generation {:?}", applied.name_any(), applied.spec.color, applied.metadata.generation)?;
+    writeln!(
+        out,
+        "applied {}: {}, generation {:?}",
+        applied.name_any(),
+        applied.spec.color,
+        applied.metadata.generation
+    )?;
 
     let mut changes = std::pin::pin!(changes);
     if let Some(WatchEvent::Modified(seen)) = changes.try_next().await? {

@@ -70,8 +70,25 @@ pub(crate) struct Resource {
     pub(crate) served_api_versions: Vec<String>,
     /// Equal for two entries exactly if they read stored objects alike; names parsed objects in the cache.
     pub(crate) identity: u64,
+    /// What is kept where it is kept for long, such as in figures.
+    pub(crate) series: Arc<ResourceName>,
     /// The CustomResourceDefinition it comes from.
     pub(crate) definition: Option<DefinitionRef>,
+}
+
+/// Which resource in which version, and nothing else of it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResourceName {
+    /// Empty for core.
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) plural: String,
+}
+
+impl ResourceName {
+    pub(crate) fn new(group: &str, version: &str, plural: &str) -> Arc<Self> {
+        Arc::new(Self { group: group.to_owned(), version: version.to_owned(), plural: plural.to_owned() })
+    }
 }
 
 /// The CustomResourceDefinition that an entry was made from.

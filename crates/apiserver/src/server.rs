@@ -10,6 +10,7 @@ mod attributes;
 mod held;
 mod limits;
 mod listener;
+mod metrics;
 mod raw;
 mod resources;
 mod service;

@@ -36,6 +36,7 @@ use self::{
     writer::Writer,
 };
 use crate::{
+    figures::{Figures, Meter},
     limits,
     memory::{self, Held as _, Picture, Published},
     model::{Committed, Error, Key, ListRequest, Page, Record, Revision, Store, Transaction, Watch},
@@ -54,6 +55,7 @@ type Failed = Arc<OnceLock<Arc<Fault>>>;
 pub struct Embedded {
     id: String,
     published: Arc<Published>,
+    meter: Arc<Meter>,
     failed: Failed,
     /// `None` once closed. A lock, because any clone of the `Arc` may close the store while others commit.
     admission: RwLock<Option<Admission>>,
@@ -91,15 +93,15 @@ impl Embedded {
             "opened the store"
         );
         let published = Arc::new(Published::new(picture));
-        let failed = Failed::default();
+        let (failed, meter) = (Failed::default(), Arc::<Meter>::default());
         let (admission, queue) = Admission::new(&options);
-        let writer = Writer::new(disk, Arc::clone(&published), Arc::clone(&failed), queue, options);
+        let writer = Writer::new(disk, Arc::clone(&published), Arc::clone(&meter), Arc::clone(&failed), queue, options);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| Error::Engine { operation: "start the store's writer", source: Box::new(source) })?;
         let (admission, thread) = (RwLock::new(Some(admission)), Mutex::new(Some(thread)));
-        Ok(Arc::new(Self { id, published, failed, admission, thread }))
+        Ok(Arc::new(Self { id, published, meter, failed, admission, thread }))
     }
 
     /// A random name given to the file when it was made: revisions of two stores cannot be compared.
@@ -172,6 +174,15 @@ impl Store for Embedded {
 
     fn revision(&self) -> Revision {
         self.published.revision()
+    }
+
+    fn figures(&self) -> Figures {
+        let (batches, commits) = self.meter.spreads();
+        Figures { batches: Some(batches), commits: Some(commits), ..self.published.figures() }
+    }
+
+    fn count(&self, prefix: &str) -> Option<usize> {
+        Some(self.published.count(prefix))
     }
 
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {

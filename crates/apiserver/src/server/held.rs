@@ -211,6 +211,7 @@ mod tests {
         assert!(gate.enter(Class::Read, &alice).is_ok());
     }
 
+    const NEARLY: Duration = Duration::from_secs(29);
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
@@ -220,7 +221,7 @@ mod tests {
         let mut body = Held::guard(vec![7; 4 * PIECE].into(), place, Some(&answers));
         let using = async {
             for _ in 0..3 {
-                sleep(PATIENCE - Duration::from_secs(1)).await;
+                sleep(NEARLY).await;
                 assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap().len(), PIECE);
             }
             assert!(gate.enter(Class::Read, &alice).is_err(), "it is waited for who takes a piece in time");

@@ -145,6 +145,12 @@ impl Gate {
         }
     }
 
+    /// How many requests are under way, in the words of Kubernetes.
+    pub(super) fn under_way(&self) -> [(&'static str, usize); 2] {
+        let taken = |places: &Semaphore, all: usize| all.saturating_sub(places.available_permits());
+        [("readOnly", taken(&self.reads, self.limits.reads)), ("mutating", taken(&self.writes, self.limits.writes))]
+    }
+
     /// Takes a place. Those who may do everything pass always, so that the system can be repaired while it is flooded;
     /// but their watches count too, since each holds memory.
     pub(super) fn enter(&self, class: Class, user: &UserInfo) -> Result<Place, ApiError> {

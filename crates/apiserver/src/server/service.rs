@@ -6,7 +6,7 @@ use std::{
     any::Any,
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -27,6 +27,7 @@ use super::{
     attributes::method_not_allowed,
     held::{Answers, Held},
     limits::{Class, Gate},
+    metrics::{Labels, Metrics},
     resources::ResourceRequest,
     token_request,
     unread::Unread,
@@ -61,6 +62,7 @@ pub(super) struct Service {
     /// Where clients reach the server, if somebody said so.
     pub(super) url: Option<String>,
     pub(super) gate: Gate,
+    pub(super) metrics: Metrics,
     pub(super) raw_handlers: Vec<RawHandler>,
     pub(super) audit: Option<AuditLog>,
     pub(super) ready: AtomicBool,
@@ -79,7 +81,8 @@ pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Req
         service.audit.as_ref().and_then(|log| Some((log, AuditLog::begin(&mut request, &audit_id, service.now())?)));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = tokio::time::Instant::now();
-    let answered = AssertUnwindSafe(Box::pin(service.answer(request))).catch_unwind().await;
+    let labels = OnceLock::new();
+    let answered = AssertUnwindSafe(Box::pin(service.answer(request, &labels))).catch_unwind().await;
     let answered = answered.unwrap_or_else(|panic| Err(ApiError::internal(panic_text(panic.as_ref()))));
     let reason = answered.as_ref().err().map_or("", |error| error.reason);
     let mut response = answered.unwrap_or_else(|error| refuse(&error, &audit_id));
@@ -88,6 +91,7 @@ pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Req
         response = log.end(trail, response, reason, &service.registry.clock);
     }
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    service.metrics.answered(labels.get_or_init(|| Labels::unreadable(&method)), status, elapsed);
     tracing::debug!(%method, path, status, audit_id, ?elapsed, "answered a request");
     response
 }
@@ -141,11 +145,14 @@ impl Service {
         [("bootstrap", self.is_ready()), ("store", self.registry.store.health().is_ok())]
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, ApiError> {
+    /// Says in `labels` what is asked for, as soon as that is known.
+    async fn answer(&self, request: Request, labels: &OnceLock<Labels>) -> Result<Response, ApiError> {
         let (parts, body) = request.into_parts();
         let body = Unread::guard(body);
         let query = Query::parse(&parts.uri)?;
         let target = path::parse(parts.uri.path())?;
+        let labels =
+            labels.get_or_init(|| Labels::of(&target, &parts.method, &parts.headers, &query, &self.registry.catalogue));
         if let Target::NonResource(path) = &target
             && let Some(response) = service_paths::health(path, &query, &self.checks())
         {
@@ -164,7 +171,7 @@ impl Service {
             trail.decided(allowed.is_ok());
         }
         allowed?;
-        let routed = Box::pin(self.route(&target, &user, &parts, &query, body));
+        let routed = Box::pin(self.route(&target, &user, &parts, &query, labels, body));
         let handler = self.gate.limits.handler;
         let response = tokio::time::timeout(handler, routed).await.unwrap_or_else(|_| Err(timed_out(handler)))?;
         // A watch may be silent for as long as it lasts, and one that is behind is ended elsewhere.
@@ -196,6 +203,7 @@ impl Service {
         user: &UserInfo,
         parts: &Parts,
         query: &Query,
+        labels: &Labels,
         body: Body,
     ) -> Result<Response, ApiError> {
         if let Some(response) = self.raw(user, parts, query) {
@@ -208,7 +216,7 @@ impl Service {
             Target::Resource(path) => {
                 let stop =
                     parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());
-                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, stop)).await
+                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(labels, body, stop)).await
             }
             _ if parts.method != Method::GET => Err(method_not_allowed()),
             Target::Discovery(wanted) => {
@@ -223,6 +231,7 @@ impl Service {
         let document = match path {
             "/" => service_paths::root(),
             "/version" => service_paths::version(),
+            "/metrics" => return self.metrics.respond(self, &parts.headers),
             account_tokens::KEY_SET_PATH => return self.key_set(),
             account_tokens::DISCOVERY_PATH => {
                 return Ok(service_paths::for_an_hour(

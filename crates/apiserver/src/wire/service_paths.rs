@@ -69,7 +69,7 @@ pub(crate) fn for_an_hour(media_type: &'static str, document: &Value) -> Respons
 /// `/`: where one can go from here.
 pub(crate) fn root() -> Value {
     json!({"paths": [
-        "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/openid/v1/jwks",
+        "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/openid/v1/jwks",
         "/readyz", "/version",
     ]})
 }

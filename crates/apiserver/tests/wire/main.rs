@@ -7,6 +7,7 @@ mod examples;
 mod fuzz;
 mod keys;
 mod limits;
+mod metrics;
 mod objects;
 mod patches;
 mod rights;

@@ -162,14 +162,15 @@ struct Teacher {
 
 impl Admission for Arc<Teacher> {
     fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
-        let lesson = self.lesson.lock().unwrap().take_if(|_| request.kind == "Widget");
+        let lesson =
+            self.lesson.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_if(|_| request.kind == "Widget");
         let Some(field) = lesson else { return Ok(None) };
         let registry = self.registry.get().unwrap().upgrade().unwrap();
         let definitions = registry.catalogue.find("apiextensions.k8s.io", "v1", "customresourcedefinitions");
         let scope = Scope { resource: definitions.unwrap(), namespace: None };
         let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{field}");
         let patch = json!([{"op": "add", "path": path, "value": {"type": "string"}}]);
-        let patch = Patch::Json(serde_json::from_value(patch).unwrap());
+        let patch = Patch::Json(serde_json::from_value(patch).map_err(ApiError::internal)?);
         aside(registry.patch(&scope, "widgets.example.dev", Part::Main, patch, &by("tester")))?;
         Ok(None)
     }

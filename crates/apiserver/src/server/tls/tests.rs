@@ -41,6 +41,7 @@ fn new_names_make_a_new_certificate_and_keys_are_private() {
 }
 
 /// The certificate that a client sees who trusts these, or why it sees none.
+#[expect(clippy::unwrap_in_result, reason = "what is not about TLS should fail the test")]
 fn handshake(tls: &super::Tls, authority: &str) -> Result<Vec<u8>, rustls::Error> {
     use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
     let mut roots = rustls::RootCertStore::empty();

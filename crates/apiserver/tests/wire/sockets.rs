@@ -267,8 +267,10 @@ async fn who_takes_a_little_now_and_then_loses_the_answer_and_gives_the_place_ba
     let mut slow = served.connect().await;
     slow.write_all(get("/extra/large").as_bytes()).await.unwrap();
     slow.flush().await.unwrap();
+    slow.read_u8().await.unwrap();
+    assert_eq!(served.get("/version").await.status, 429);
     let reading = async {
-        // At this rate the answer would take years; as far as the connection can tell, it is being read.
+        // At this rate the answer would take hours, and yet it is being read.
         while slow.read_u8().await.is_ok() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -277,6 +279,7 @@ async fn who_takes_a_little_now_and_then_loses_the_answer_and_gives_the_place_ba
         () = reading => {}
         () = becomes(&served, "/version", 200) => {}
     }
+    becomes(&served, "/version", 200).await;
 }
 
 #[tokio::test]

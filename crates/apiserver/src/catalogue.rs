@@ -70,8 +70,25 @@ pub(crate) struct Resource {
     pub(crate) served_api_versions: Vec<String>,
     /// Equal for two entries exactly if they read stored objects alike; names parsed objects in the cache.
     pub(crate) identity: u64,
+    /// What is kept where it is kept for long, such as in figures.
+    pub(crate) series: Arc<ResourceName>,
     /// The CustomResourceDefinition it comes from.
     pub(crate) definition: Option<DefinitionRef>,
+}
+
+/// Which resource in which version, and nothing else of it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResourceName {
+    /// Empty for core.
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) plural: String,
+}
+
+impl ResourceName {
+    pub(crate) fn new(group: &str, version: &str, plural: &str) -> Arc<Self> {
+        Arc::new(Self { group: group.to_owned(), version: version.to_owned(), plural: plural.to_owned() })
+    }
 }
 
 /// The CustomResourceDefinition that an entry was made from.
@@ -99,6 +116,13 @@ impl Resource {
     /// Whether its objects are service accounts, for which tokens can be asked.
     pub(crate) fn has_tokens(&self) -> bool {
         self.built_in && self.is("", "serviceaccounts")
+    }
+
+    /// Whether a PUT also makes what is not there, as Kubernetes allows it for these kinds and for no other that is served here.
+    pub(crate) fn is_made_by_put(&self) -> bool {
+        let kind = (self.group.as_str(), self.kind.as_str());
+        let made = matches!(kind, ("coordination.k8s.io", "Lease") | ("" | EVENTS_GROUP, "Event") | (RBAC_GROUP, _));
+        self.built_in && made
     }
 
     /// What it adds to the OpenAPI document of its group and version.

@@ -14,6 +14,7 @@
 mod embedded;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod figures;
 mod limits;
 mod memory;
 mod model;
@@ -25,6 +26,7 @@ pub mod conformance;
 pub use embedded::{Clock, Embedded, Options};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
+pub use figures::{Figures, Spread};
 pub use memory::Retention;
 pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use essaim_schema::{FieldPath, SelectableField, builtin::Builtin, openapi};
 
-use super::{EVENTS_GROUP, Resource, api_version, stored_head};
+use super::{EVENTS_GROUP, Resource, ResourceName, api_version, stored_head};
 
 /// The group and kind of a resource, and its selectable fields: label and path.
 type Selectable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
@@ -88,6 +88,7 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
         deprecation_warning: None,
         served_api_versions: if is_event { vec!["v1".into(), "events.k8s.io/v1".into()] } else { vec![own] },
         identity,
+        series: ResourceName::new(group, version, plural),
         definition: None,
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct WriteOptions {
     pub(crate) field_validation: FieldValidation,
     /// `force`, for server-side apply.
     pub(crate) force: bool,
-    /// Server-side apply may change what stands there and make nothing new.
+    /// Server-side apply, or a PUT, may change what stands there and make nothing new.
     pub(crate) update_only: bool,
     /// Sees the object before it is stored, with the rights of whoever asked.
     pub(crate) guard: crate::auth::Guard,

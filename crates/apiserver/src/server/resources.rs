@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use http::{Method, StatusCode, header, request::Parts};
 use tokio_util::sync::CancellationToken;
 
-use super::{attributes::method_not_allowed, service::Service};
+use super::{attributes::method_not_allowed, metrics::Labels, service::Service};
 use crate::{
     ApiError, UserInfo,
     audit::Trail,
@@ -69,11 +69,16 @@ impl<'a> ResourceRequest<'a> {
     }
 
     /// Carries it out.
-    pub(super) async fn answer(self, body: Body, stop: CancellationToken) -> Result<Response, ApiError> {
+    pub(super) async fn answer(
+        self,
+        labels: &Labels,
+        body: Body,
+        stop: CancellationToken,
+    ) -> Result<Response, ApiError> {
         let deprecation = self.scope.resource.deprecation_warning.clone();
         let mut response = match (&self.parts.method, self.name, self.part) {
             (&Method::GET, Some(name), _) => self.get(name).await,
-            (&Method::GET, None, Part::Main) if self.query.flag("watch") => self.watch(stop).await,
+            (&Method::GET, None, Part::Main) if self.query.flag("watch") => self.watch(labels, stop).await,
             (&Method::GET, None, Part::Main) => self.list().await,
             (&Method::POST, None, Part::Main) => self.create(body).await,
             (&Method::PUT, Some(name), _) => self.update(name, body).await,
@@ -124,7 +129,7 @@ impl<'a> ResourceRequest<'a> {
         })
     }
 
-    async fn watch(&self, stop: CancellationToken) -> Result<Response, ApiError> {
+    async fn watch(&self, labels: &Labels, stop: CancellationToken) -> Result<Response, ApiError> {
         self.needs("watch")?;
         let style = self.style(Offer::Watch)?;
         let options = WatchOptions {
@@ -137,6 +142,7 @@ impl<'a> ResourceRequest<'a> {
         };
         match self.service.registry.watch(&self.scope, options).await {
             Ok(events) => {
+                let events = self.service.metrics.follow(&self.scope.resource.series, labels, events);
                 let events = events.take_until(stop.cancelled_owned()).boxed();
                 let clock = self.service.registry.clock.clone();
                 Ok(watch_frames::respond(self.scope.resource.clone(), events, style, clock))
@@ -173,8 +179,15 @@ impl<'a> ResourceRequest<'a> {
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
         let document = decode::object(&self.parts.headers, &bytes)?;
-        let options = self.write_options().await?;
-        let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await?;
+        let mut options = self.write_options().await?;
+        let makes = self.part == Part::Main && self.scope.resource.is_made_by_put();
+        let creation = self.creation(name);
+        options.update_only = makes && !self.service.authorizer.allows(self.user, &creation).await?;
+        let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await;
+        let written = written.map_err(|error| match error.code {
+            404 if options.update_only => creation.forbidden(self.user),
+            _ => error,
+        })?;
         self.written(&written, &style)
     }
 

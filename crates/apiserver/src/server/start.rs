@@ -14,7 +14,7 @@ use essaim_store::Store;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiServer, Options, StartError, limits::Gate, service::Service, tls};
+use super::{ApiServer, Options, StartError, limits::Gate, metrics::Metrics, service::Service, tls};
 use crate::{
     ApiError,
     auth::{AccountTokens, Authenticator, Authorizer, IssuedIndex, OidcProvider, Reviews, default_manifests},
@@ -50,7 +50,9 @@ impl ApiServer {
             accounts,
             authorizer,
             openapi: crate::wire::openapi::OpenApi::default(),
+            url: options.url,
             gate: Gate::new(options.limits),
+            metrics: Metrics::new(),
             raw_handlers: options.raw_handlers,
             audit: options.audit,
             ready: AtomicBool::new(false),

@@ -3,8 +3,11 @@
 mod audit;
 mod bulk;
 mod discovery;
+mod examples;
 mod fuzz;
+mod keys;
 mod limits;
+mod metrics;
 mod objects;
 mod patches;
 mod rights;

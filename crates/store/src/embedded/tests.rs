@@ -21,3 +21,13 @@ async fn embedded_store_conforms() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_memory_conforms() {
+    let retention = Retention { events: conformance::KEPT, ..Retention::default() };
+    conformance::run(async || {
+        let store: Arc<dyn Store> = Embedded::in_memory(Options { retention, ..Options::default() }).unwrap();
+        store
+    })
+    .await;
+}

@@ -35,4 +35,4 @@ pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,
     Transaction, Watch,
 };
-pub use sealed::{Sealed, SealingKey};
+pub use sealed::{SealCheck, Sealed, SealingKey};

@@ -23,6 +23,9 @@ pub(crate) const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Where the store keeps every Secret, for whoever seals them there.
 pub const SECRETS_PREFIX: &str = "/registry/core/secrets/";
+/// Where the store keeps every CustomResourceDefinition. Of two that want the same names the one that was created first has them, so their
+/// order matters to whoever moves them.
+pub const DEFINITIONS_PREFIX: &str = "/registry/apiextensions.k8s.io/customresourcedefinitions/";
 
 /// One resource in one version, with everything that requests about it need.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as in discovery documents")]

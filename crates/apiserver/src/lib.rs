@@ -53,7 +53,7 @@ mod wire;
 
 pub use audit::{AuditError, AuditLog, AuditSettings};
 pub use auth::{IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo};
-pub use catalogue::SECRETS_PREFIX;
+pub use catalogue::{DEFINITIONS_PREFIX, SECRETS_PREFIX};
 pub use error::{ApiError, Cause, Subject};
 pub use registry::{Admission, AdmissionRequest, Operation};
 pub use server::{ApiServer, Limits, Options, RawHandler, RawRequest, ServeError, StartError, Tls, tls};

@@ -10,12 +10,13 @@
 //! Invariant: what is published is on disk; what is answered is published.
 //! Invariant: reads touch memory only, so they neither wait for the disk nor fail with it.
 //!
-//! It deliberately has no backup, no second process and no repair of a damaged file.
+//! It deliberately has no second process and no repair of a damaged file.
 
 mod codec;
 mod disk;
 mod options;
 mod queue;
+mod restore;
 mod writer;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ use self::{
     writer::Writer,
 };
 use crate::{
+    backup::{Engine, Moment},
     figures::{Figures, Meter},
     limits,
     memory::{self, Held as _, Picture, Published},
@@ -146,6 +148,16 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl Engine for Embedded {
+    fn moment(&self) -> BoxFuture<'_, Result<Moment, Error>> {
+        std::future::ready(Ok(Moment::of(self.published.picture()))).boxed()
+    }
+
+    fn identity(&self) -> String {
+        self.id.clone()
     }
 }
 

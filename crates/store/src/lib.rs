@@ -11,6 +11,7 @@
 //!
 //! It deliberately does not retry, does not parse values and has no notion of resource or namespace.
 
+mod backup;
 mod embedded;
 #[cfg(feature = "etcd")]
 mod etcd;
@@ -23,6 +24,10 @@ mod sealed;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+pub use backup::{
+    Backup, BackupError, Checker, Contents, Engine, Moment, REVISION_GAP, Reader, RestoreError, check as check_backup,
+    revision_after,
+};
 pub use embedded::{Clock, Embedded, Options};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
@@ -32,4 +37,4 @@ pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,
     Transaction, Watch,
 };
-pub use sealed::{Sealed, SealingKey};
+pub use sealed::{SealCheck, Sealed, SealingKey};

@@ -212,6 +212,25 @@ impl Seal {
     }
 }
 
+/// Whether the values of a backup can be opened, before anything is made of it.
+#[derive(Debug)]
+pub struct SealCheck(Seal);
+
+impl SealCheck {
+    /// With these keys, for what lies under the prefixes.
+    pub fn new(keys: Vec<SealingKey>, prefixes: Vec<String>) -> Self {
+        Self(Seal { keys, prefixes })
+    }
+
+    /// Opens the value, if it is sealed.
+    ///
+    /// # Errors
+    /// None of the keys opens it.
+    pub fn check(&self, record: &Record) -> Result<(), Error> {
+        self.0.unseal(&record.key, &record.value).map(drop)
+    }
+}
+
 impl Store for Sealed {
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, Error>> {
         async move {

@@ -112,11 +112,13 @@ fn selectable_fields(group: &str, kind: &str) -> Vec<SelectableField> {
 
 #[cfg(test)]
 mod tests {
-    use crate::catalogue::{Catalogue, SECRETS_PREFIX};
+    use crate::catalogue::{Catalogue, DEFINITIONS_PREFIX, EXTENSIONS_GROUP, SECRETS_PREFIX};
 
     #[test]
-    fn secrets_lie_where_they_are_sealed() {
-        assert_eq!(Catalogue::new().find("", "v1", "secrets").unwrap().storage_prefix, SECRETS_PREFIX);
+    fn kinds_lie_where_others_look_for_them() {
+        let prefix = |group, plural| Catalogue::new().find(group, "v1", plural).unwrap().storage_prefix.clone();
+        assert_eq!(prefix("", "secrets"), SECRETS_PREFIX);
+        assert_eq!(prefix(EXTENSIONS_GROUP, "customresourcedefinitions"), DEFINITIONS_PREFIX);
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub(super) enum Fault {
     TooOld { version: String },
     #[error("changes do not arrive from etcd at the moment")]
     NotFollowed,
+    #[error("a restore into this etcd goes on, or did not end: remove all keys under the prefix and restore again")]
+    Restoring,
+    #[error("a backup was restored into this etcd: start this process again")]
+    AnotherEpoch,
+    #[error("what another restore wrote is in the way")]
+    Disturbed,
 }
 
 impl Fault {
@@ -55,7 +61,11 @@ impl Fault {
     /// Whether the picture does not follow from the one before any more.
     pub(super) fn needs_reading_anew(&self) -> bool {
         match self {
-            Self::Compacted { .. } | Self::Contradicted(_) | Self::Disordered { .. } | Self::WentBack { .. } => true,
+            Self::Compacted { .. }
+            | Self::Contradicted(_)
+            | Self::Disordered { .. }
+            | Self::WentBack { .. }
+            | Self::AnotherEpoch => true,
             Self::Unreachable(_)
             | Self::Refused(_)
             | Self::Broken(_)
@@ -64,7 +74,9 @@ impl Fault {
             | Self::Malformed { .. }
             | Self::Canceled { .. }
             | Self::TooOld { .. }
-            | Self::NotFollowed => false,
+            | Self::NotFollowed
+            | Self::Restoring
+            | Self::Disturbed => false,
         }
     }
 

@@ -8,6 +8,7 @@
 mod clients;
 mod drift;
 mod faults;
+mod fire;
 mod fixture;
 mod gateway;
 mod kills;

@@ -1,0 +1,99 @@
+//! All clients of one test, from the first list to the judgement.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::{self, Runtime},
+    sync::watch,
+    task::JoinSet,
+};
+
+use super::{
+    check::check,
+    client::{Client, Door},
+    history::{Heard, History, Recorder, Revision, Sight},
+    watcher::Watcher,
+    writer::Writer,
+};
+use crate::fixture::wait_until;
+
+const WRITERS: usize = 8;
+const WATCHERS: usize = 4;
+
+/// Clients at work.
+pub(super) struct Herd {
+    runtime: Runtime,
+    recorder: Recorder,
+    door: Arc<Door>,
+    writing: (watch::Sender<bool>, JoinSet<()>),
+    watching: (watch::Sender<bool>, JoinSet<()>),
+}
+
+impl Herd {
+    /// Watchers first; writers once each of them has listed, so that the whole history is heard.
+    pub(super) fn start(door: Door) -> Self {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (door, recorder) = (Arc::new(door), Recorder::new());
+        let (mut watchers, mut writers) = (JoinSet::new(), JoinSet::new());
+        let (watching, writing) = (watch::Sender::new(false), watch::Sender::new(false));
+        for number in 0..WATCHERS {
+            let watcher = Watcher::new(number, Client::new(&door, number), recorder.clone());
+            watchers.spawn_on(watcher.run(watching.subscribe()), runtime.handle());
+        }
+        wait_until("every watcher to have listed", || {
+            recorder.history().watchers.iter().all(|heard| !heard.is_empty()).then_some(())
+        });
+        for number in 0..WRITERS {
+            let writer = Writer::new(number, Client::new(&door, number), recorder.clone());
+            writers.spawn_on(writer.run(writing.subscribe()), runtime.handle());
+        }
+        Self { runtime, recorder, door, writing: (writing, writers), watching: (watching, watchers) }
+    }
+
+    /// Waits until so many more writes were acknowledged: that is how the moment of the next blow is drawn.
+    pub(super) fn wait_for_writes(&self, count: u64) {
+        let goal = self.recorder.acknowledged() + count;
+        let work = async {
+            while self.recorder.acknowledged() < goal {
+                tokio::time::sleep(Duration::from_micros(300)).await;
+            }
+        };
+        let limit = crate::fixture::LIMIT;
+        let came = self.runtime.block_on(async { tokio::time::timeout(limit, work).await });
+        assert!(came.is_ok(), "waited {limit:?} in vain for {count} more writes to be acknowledged");
+    }
+
+    /// Ends the writers, lets every watcher hear the last write, and judges the history.
+    pub(super) fn judge(mut self) -> History {
+        self.writing.0.send_replace(true);
+        self.runtime.block_on(join(self.writing.1));
+        let mut last = Writer::new(WRITERS, Client::new(&self.door, 0), self.recorder.clone());
+        let revision = wait_until("the last write", || self.runtime.block_on(last.create("last")).ok().flatten());
+        wait_until("every watcher to hear the last write", || {
+            self.recorder.history().watchers.iter().all(|heard| position(heard) >= Some(revision)).then_some(())
+        });
+        self.runtime.block_on(last.list(0)).unwrap();
+        self.watching.0.send_replace(true);
+        self.runtime.block_on(join(std::mem::take(&mut self.watching.1)));
+        let history = self.recorder.history();
+        let findings = check(&history);
+        assert!(findings.is_empty(), "{findings}");
+        history
+    }
+}
+
+async fn join(mut tasks: JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("a client saw what no server may send");
+    }
+}
+
+/// Where a watcher is.
+fn position(heard: &[(u64, Heard)]) -> Option<Revision> {
+    heard.iter().rev().find_map(|(_, heard)| match heard {
+        Heard::Listed(revision, _) | Heard::Event(_, Sight { revision, .. }) | Heard::Bookmark(revision) => {
+            Some(*revision)
+        }
+        Heard::Resumed(_) | Heard::Expired => None,
+    })
+}

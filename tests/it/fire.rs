@@ -9,6 +9,8 @@
 
 mod check;
 mod client;
+mod cuts;
+mod etcd;
 mod herd;
 mod history;
 mod kills;
@@ -19,9 +21,17 @@ mod writer;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use xtask::platform::Platform;
 
 use self::history::{Answer, History};
 use crate::fixture::now;
+
+/// Puts in place what clients need.
+fn prepare(server: &Platform) {
+    server.apply(&writer::spark().to_string()).unwrap();
+    server.apply(&let_alice().to_string()).unwrap();
+    server.kubectl(&["wait", "--for=condition=Established", "crd/sparks.fire.test", "--timeout=60s"]).unwrap();
+}
 
 /// Lets alice do everything, without being one of those whom limits do not concern.
 fn let_alice() -> Value {

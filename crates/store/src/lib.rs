@@ -22,6 +22,8 @@ mod sealed;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+#[cfg(any(test, feature = "faults"))]
+pub use embedded::FaultyDrive;
 pub use embedded::{Clock, Embedded, Options};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};

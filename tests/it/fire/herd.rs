@@ -1,6 +1,12 @@
 //! All clients of one test, from the first list to the judgement.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     runtime::{self, Runtime},
@@ -17,7 +23,6 @@ use super::{
 };
 use crate::fixture::wait_until;
 
-const WRITERS: usize = 8;
 const WATCHERS: usize = 4;
 
 /// Clients at work.
@@ -25,29 +30,51 @@ pub(super) struct Herd {
     runtime: Runtime,
     recorder: Recorder,
     door: Arc<Door>,
+    clients: AtomicUsize,
     writing: (watch::Sender<bool>, JoinSet<()>),
     watching: (watch::Sender<bool>, JoinSet<()>),
 }
 
 impl Herd {
     /// Watchers first; writers once each of them has listed, so that the whole history is heard.
-    pub(super) fn start(door: Door) -> Self {
+    pub(super) fn start(door: Door, writers: usize) -> Self {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (door, recorder) = (Arc::new(door), Recorder::new());
-        let (mut watchers, mut writers) = (JoinSet::new(), JoinSet::new());
+        let (mut watch_tasks, mut write_tasks) = (JoinSet::new(), JoinSet::new());
         let (watching, writing) = (watch::Sender::new(false), watch::Sender::new(false));
         for number in 0..WATCHERS {
             let watcher = Watcher::new(number, Client::new(&door, number), recorder.clone());
-            watchers.spawn_on(watcher.run(watching.subscribe()), runtime.handle());
+            watch_tasks.spawn_on(watcher.run(watching.subscribe()), runtime.handle());
         }
         wait_until("every watcher to have listed", || {
             recorder.history().watchers.iter().all(|heard| !heard.is_empty()).then_some(())
         });
-        for number in 0..WRITERS {
+        for number in 0..writers {
             let writer = Writer::new(number, Client::new(&door, number), recorder.clone());
-            writers.spawn_on(writer.run(writing.subscribe()), runtime.handle());
+            write_tasks.spawn_on(writer.run(writing.subscribe()), runtime.handle());
         }
-        Self { runtime, recorder, door, writing: (writing, writers), watching: (watching, watchers) }
+        let (writing, watching) = ((writing, write_tasks), (watching, watch_tasks));
+        Self { runtime, recorder, door, clients: writers.into(), writing, watching }
+    }
+
+    /// One more client, for the test itself.
+    pub(super) fn client(&self) -> Client {
+        Client::new(&self.door, 0)
+    }
+
+    /// One more writer, for the test itself.
+    pub(super) fn writer(&self) -> Writer {
+        Writer::new(self.clients.fetch_add(1, Ordering::Relaxed), self.client(), self.recorder.clone())
+    }
+
+    /// Does a client's work for the test.
+    pub(super) fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// So many writes were acknowledged to anybody.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.recorder.acknowledged()
     }
 
     /// Waits until so many more writes were acknowledged: that is how the moment of the next blow is drawn.
@@ -66,13 +93,13 @@ impl Herd {
     /// Ends the writers, lets every watcher hear the last write, and judges the history.
     pub(super) fn judge(mut self) -> History {
         self.writing.0.send_replace(true);
-        self.runtime.block_on(join(self.writing.1));
-        let mut last = Writer::new(WRITERS, Client::new(&self.door, 0), self.recorder.clone());
-        let revision = wait_until("the last write", || self.runtime.block_on(last.create("last")).ok().flatten());
+        self.runtime.block_on(join(std::mem::take(&mut self.writing.1)));
+        let mut last = self.writer();
+        let revision = wait_until("the last write", || self.run(last.create("last")).ok().flatten());
         wait_until("every watcher to hear the last write", || {
             self.recorder.history().watchers.iter().all(|heard| position(heard) >= Some(revision)).then_some(())
         });
-        self.runtime.block_on(last.list(0)).unwrap();
+        self.run(last.list(0)).unwrap();
         self.watching.0.send_replace(true);
         self.runtime.block_on(join(std::mem::take(&mut self.watching.1)));
         let history = self.recorder.history();

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use xtask::platform::{self, Platform};
 
-use super::{Random, client::Door, herd::Herd, let_alice, report, writer::spark};
+use super::{Random, client::Door, herd::Herd, prepare, report};
 use crate::fixture::{api_with, now, soak};
 
 /// Every so many restarts is a clean one.
@@ -15,7 +15,7 @@ fn killed_again_and_again_the_server_keeps_its_word() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = start(folder.path());
     let door = Door::new(&[server.api()], &server.certificate_authority(), &platform::token("alice"));
-    let herd = Herd::start(door);
+    let herd = Herd::start(door, 8);
     let (mut random, began) = (Random::new(100), now());
     let kills = soak(12, 200);
     for round in 1..=kills {
@@ -39,8 +39,6 @@ fn killed_again_and_again_the_server_keeps_its_word() {
 
 fn start(folder: &Path) -> Platform {
     let server = api_with(folder, &["--roles", "api"]);
-    server.apply(&spark().to_string()).unwrap();
-    server.apply(&let_alice().to_string()).unwrap();
-    server.kubectl(&["wait", "--for=condition=Established", "crd/sparks.fire.test", "--timeout=60s"]).unwrap();
+    prepare(&server);
     server
 }

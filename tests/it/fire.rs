@@ -45,9 +45,8 @@ fn let_alice() -> Value {
 
 /// Says what was done, for the table in `docs/testing.md`.
 fn report(what: &str, count: u64, began: Instant, history: &History) {
-    let answers = |is: fn(&Answer) -> bool| history.operations.iter().filter(|one| is(&one.answer)).count();
-    let written = answers(|answer| matches!(answer, Answer::Written(_) | Answer::Deleted(_)));
-    let unknown = answers(|answer| matches!(answer, Answer::Unknown));
+    let written = history.operations.iter().filter(|one| one.is_acknowledged()).count();
+    let unknown = history.operations.iter().filter(|one| matches!(one.answer, Answer::Unknown)).count();
     let heard: usize = history.watchers.iter().map(Vec::len).sum();
     println!(
         "{count} {what} in {} s: {} requests, {written} writes acknowledged, {unknown} left open, {heard} times heard by {} watchers",

@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     check::check,
     client::{Client, Door},
-    history::{Heard, History, Recorder, Revision, Sight},
+    history::{Heard, History, Recorder, Revision, Sight, Stamp},
     watcher::Watcher,
     writer::Writer,
 };
@@ -57,6 +57,12 @@ impl Herd {
         Self { runtime, recorder, door, clients: writers.into(), writing, watching }
     }
 
+    /// One more watcher, which sleeps through so many writes between two watches.
+    pub(super) fn add_dozer(&mut self, writes: u64) {
+        let dozer = Watcher::new(WATCHERS, self.client(), self.recorder.clone()).dozing(writes);
+        self.watching.1.spawn_on(dozer.run(self.watching.0.subscribe()), self.runtime.handle());
+    }
+
     /// One more client, for the test itself.
     pub(super) fn client(&self) -> Client {
         Client::new(&self.door, 0)
@@ -72,9 +78,14 @@ impl Herd {
         self.runtime.block_on(work)
     }
 
-    /// So many writes were acknowledged to anybody.
-    pub(super) fn acknowledged(&self) -> u64 {
-        self.recorder.acknowledged()
+    /// Now, as the history counts.
+    pub(super) fn stamp(&self) -> Stamp {
+        self.recorder.stamp()
+    }
+
+    /// The testimony so far.
+    pub(super) fn history(&self) -> History {
+        self.recorder.history()
     }
 
     /// Waits until so many more writes were acknowledged: that is how the moment of the next blow is drawn.
@@ -93,6 +104,7 @@ impl Herd {
     /// Ends the writers, lets every watcher hear the last write, and judges the history.
     pub(super) fn judge(mut self) -> History {
         self.writing.0.send_replace(true);
+        self.recorder.close();
         self.runtime.block_on(join(std::mem::take(&mut self.writing.1)));
         let mut last = self.writer();
         let revision = wait_until("the last write", || self.run(last.create("last")).ok().flatten());
@@ -116,7 +128,7 @@ async fn join(mut tasks: JoinSet<()>) {
 }
 
 /// Where a watcher is.
-fn position(heard: &[(u64, Heard)]) -> Option<Revision> {
+fn position(heard: &[(Stamp, Heard)]) -> Option<Revision> {
     heard.iter().rev().find_map(|(_, heard)| match heard {
         Heard::Listed(revision, _) | Heard::Event(_, Sight { revision, .. }) | Heard::Bookmark(revision) => {
             Some(*revision)

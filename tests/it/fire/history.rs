@@ -7,7 +7,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -74,6 +74,13 @@ pub(super) struct Operation {
     pub(super) answer: Answer,
 }
 
+impl Operation {
+    /// Whether somebody may rely on this write.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        matches!(self.answer, Answer::Written(_) | Answer::Deleted(_))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Added,
@@ -107,11 +114,12 @@ pub(super) struct Recorder {
     began: Instant,
     history: Arc<Mutex<History>>,
     acknowledged: Arc<AtomicU64>,
+    closing: Arc<AtomicBool>,
 }
 
 impl Recorder {
     pub(super) fn new() -> Self {
-        Self { began: now(), history: Arc::default(), acknowledged: Arc::default() }
+        Self { began: now(), history: Arc::default(), acknowledged: Arc::default(), closing: Arc::default() }
     }
 
     pub(super) fn stamp(&self) -> Stamp {
@@ -120,11 +128,10 @@ impl Recorder {
 
     /// An operation that has just ended.
     pub(super) fn operation(&self, ask: Ask, name: &str, mark: &str, asked: Stamp, answer: Answer) {
-        if matches!(answer, Answer::Written(_) | Answer::Deleted(_)) {
-            self.acknowledged.fetch_add(1, Ordering::Relaxed);
-        }
         let (name, mark, told) = (name.to_owned(), mark.to_owned(), self.stamp());
-        self.history.lock().unwrap().operations.push(Operation { ask, name, mark, asked, told, answer });
+        let operation = Operation { ask, name, mark, asked, told, answer };
+        self.acknowledged.fetch_add(operation.is_acknowledged().into(), Ordering::Relaxed);
+        self.history.lock().unwrap().operations.push(operation);
     }
 
     /// A place for what one more watcher hears.
@@ -142,6 +149,15 @@ impl Recorder {
     /// So many writes were acknowledged.
     pub(super) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// From now on there are no more writes to wait for.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// The testimony so far.

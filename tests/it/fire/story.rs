@@ -129,10 +129,7 @@ impl Story {
     }
 
     fn ahead(&self, history: &History) -> Vec<(Stamp, Revision)> {
-        let writes = history
-            .operations
-            .iter()
-            .filter(|operation| matches!(operation.answer, Answer::Written(_) | Answer::Deleted(_)));
+        let writes = history.operations.iter().filter(|operation| operation.is_acknowledged());
         let mut ahead: Vec<_> = writes.filter_map(|write| Some((write.asked, self.revision(write)?))).collect();
         ahead.sort_unstable();
         let mut oldest = Revision::MAX;

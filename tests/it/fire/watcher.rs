@@ -33,12 +33,24 @@ pub(super) struct Watcher {
     place: usize,
     /// Where it is; nothing when it has to list.
     position: Option<Revision>,
+    /// Half of all get their lists as the beginning of a watch: here is what came of it so far.
+    streams: bool,
+    initial: Option<Vec<Sight>>,
+    /// Between two watches it sleeps through so many writes.
+    doze: u64,
 }
 
 impl Watcher {
     pub(super) fn new(number: usize, client: Client, recorder: Recorder) -> Self {
         let place = recorder.watcher();
-        Self { client, recorder, random: Random::new(number), place, position: None }
+        let (random, streams) = (Random::new(number), number % 2 == 1);
+        Self { client, recorder, random, place, position: None, streams, initial: None, doze: 0 }
+    }
+
+    /// Sleeps through so many writes between two watches, so that what it asks for may be gone.
+    pub(super) fn dozing(mut self, writes: u64) -> Self {
+        self.doze = writes;
+        self
     }
 
     /// Works until it is over.
@@ -46,7 +58,11 @@ impl Watcher {
         let watching = async {
             loop {
                 let outcome = match self.position {
-                    Some(from) => self.watch(from).await,
+                    Some(from) => {
+                        self.sleep().await;
+                        self.watch(from).await
+                    }
+                    None if self.streams => self.stream().await,
                     None => self.list().await,
                 };
                 self.client.hang_up();
@@ -61,11 +77,29 @@ impl Watcher {
         }
     }
 
-    pub(super) async fn list(&mut self) -> Result<(), Trouble> {
+    async fn sleep(&self) {
+        let end = self.recorder.acknowledged() + self.doze;
+        while self.recorder.acknowledged() < end && !self.recorder.is_closing() {
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn list(&mut self) -> Result<(), Trouble> {
         let (200, list) = self.client.ask("GET", SPARKS, None).await? else { return Err(Trouble::Lost) };
         let items = list["items"].as_array().unwrap().iter().map(Sight::of).collect();
         self.hear(Heard::Listed(revision(&list["metadata"]), items));
         Ok(())
+    }
+
+    /// The same in one stream with what comes then.
+    async fn stream(&mut self) -> Result<(), Trouble> {
+        let begin = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+        let query = format!("watch=true&allowWatchBookmarks=true&{begin}&timeoutSeconds={LONGEST}");
+        let (200, body) = self.client.open(&format!("{SPARKS}?{query}")).await? else { return Err(Trouble::Lost) };
+        self.initial = Some(Vec::new());
+        let outcome = self.listen(body).await;
+        self.initial = None;
+        outcome
     }
 
     /// Watches until the stream ends, however it does.
@@ -102,6 +136,17 @@ impl Watcher {
 
     fn line(&mut self, event: &Value) -> Result<(), Trouble> {
         let object = &event["object"];
+        if let Some(items) = &mut self.initial {
+            match event["type"].as_str().unwrap() {
+                "ADDED" => items.push(Sight::of(object)),
+                "BOOKMARK" => {
+                    let items = self.initial.take().unwrap();
+                    self.hear(Heard::Listed(revision(&object["metadata"]), items));
+                }
+                _ => return Err(Trouble::Lost),
+            }
+            return Ok(());
+        }
         let heard = match event["type"].as_str().unwrap() {
             "ADDED" => Heard::Event(Kind::Added, Sight::of(object)),
             "MODIFIED" => Heard::Event(Kind::Modified, Sight::of(object)),

@@ -31,6 +31,8 @@ struct State {
     /// After so many more bytes the power goes.
     bytes_left: Option<usize>,
     is_cut: bool,
+    /// So many of the bytes that were not written any more are there already.
+    spared: usize,
     /// What was there when recording began, and everything that was written since.
     #[cfg(test)]
     tape: Option<(Vec<u8>, Vec<Unsynced>)>,
@@ -57,6 +59,11 @@ impl FaultyDrive {
     /// Whether the power has gone.
     pub fn is_cut(&self) -> bool {
         self.state().is_cut
+    }
+
+    /// Had the power gone up to so many bytes later, the same would be found.
+    pub fn spared(&self) -> usize {
+        self.state().spared
     }
 
     /// What is found when the power is back, had it gone now: what was synced, and of the rest any sectors at all.
@@ -122,10 +129,12 @@ impl State {
         self.powered()?;
         let change = match change {
             Unsynced::Write(offset, mut data) => {
-                let wanted = data.len();
-                data.truncate(self.bytes_left.unwrap_or(wanted));
-                self.bytes_left = self.bytes_left.map(|left| left - data.len());
-                self.is_cut = data.len() < wanted;
+                let fit = self.bytes_left.map_or(data.len(), |left| left.min(data.len()));
+                self.bytes_left = self.bytes_left.map(|left| left - fit);
+                let rest = data.split_off(fit);
+                self.is_cut = !rest.is_empty();
+                let there = self.current.get(offset + fit..).unwrap_or_default();
+                self.spared = rest.iter().zip(there).take_while(|(byte, there)| byte == there).count();
                 Unsynced::Write(offset, data)
             }
             length @ Unsynced::Length(_) => length,

@@ -155,10 +155,14 @@ impl<'a> Check<'a> {
 
     /// A watcher alone: in order, without a gap, and lists that its events join to.
     fn watcher(&mut self, heard: &[(Stamp, Heard)]) {
-        let mut position: Option<Revision> = None;
+        let (mut position, mut furthest): (Option<Revision>, Revision) = (None, 0);
         for (_, heard) in heard {
+            furthest = position.unwrap_or(furthest);
             match (heard, position) {
                 (Heard::Listed(at, items), _) => {
+                    if *at < furthest {
+                        self.add(Rule::Backwards, format!("a watcher that was at {furthest} has to begin at {at}"));
+                    }
                     self.snapshot(*at, items);
                     position = Some(*at);
                 }

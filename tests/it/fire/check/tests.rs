@@ -201,6 +201,7 @@ fn revisions_that_go_backwards_are_found() {
     breaks(Rule::Backwards, |history| history.operations[1].asked = 62);
     breaks(Rule::Backwards, |history| history.operations[3].asked = 62);
     let old = vec![life()[1].1.clone()];
+    breaks(Rule::Backwards, |history| history.watchers[2][5].1 = Heard::Listed(4, old.clone()));
     breaks(Rule::Backwards, |history| history.operations.push(write(Ask::List, "", "", 44, Answer::Listed(4, old))));
 }
 

@@ -14,6 +14,8 @@
 
 mod codec;
 mod disk;
+#[cfg(any(test, feature = "faults"))]
+mod drive;
 mod options;
 mod queue;
 mod restore;
@@ -44,6 +46,8 @@ use crate::{
     model::{Committed, Error, Key, ListRequest, Page, Record, Revision, Store, Transaction, Watch},
 };
 
+#[cfg(any(test, feature = "faults"))]
+pub use self::drive::FaultyDrive;
 #[cfg(feature = "etcd")]
 pub(crate) use self::options::system_clock;
 pub use self::options::{Clock, Options};
@@ -86,6 +90,14 @@ impl Embedded {
         let opened = Disk::open_backend(InMemoryBackend::new())
             .map_err(|source| Error::Engine { operation: "make a store in memory", source: Box::new(source) })?;
         Self::start(opened, options)
+    }
+
+    /// The same on a drive that fails when a test wants it to.
+    #[cfg(any(test, feature = "faults"))]
+    pub fn open_on(drive: &FaultyDrive, options: Options) -> Result<Arc<Self>, Error> {
+        let opened = Disk::open_backend(drive.clone());
+        let opened = opened.map_err(|fault| Error::Engine { operation: "open the store", source: Box::new(fault) });
+        Self::start(opened?, options)
     }
 
     fn start((disk, picture): (Disk, Picture), options: Options) -> Result<Arc<Self>, Error> {

@@ -28,6 +28,8 @@ pub use backup::{
     Backup, BackupError, Checker, Contents, Engine, Moment, REVISION_GAP, Reader, RestoreError, check as check_backup,
     revision_after,
 };
+#[cfg(any(test, feature = "faults"))]
+pub use embedded::FaultyDrive;
 pub use embedded::{Clock, Embedded, Options};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};

@@ -1,6 +1,5 @@
 //! The engine against the suite that all engines share, and against a disk that fails.
 
-mod drive;
 mod power_loss;
 
 use std::sync::{Arc, Mutex};

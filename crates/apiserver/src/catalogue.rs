@@ -16,6 +16,8 @@ pub(crate) use definitions::{Custom, Definitions};
 
 /// The group of CustomResourceDefinition.
 pub(crate) const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+/// The group of the webhooks that are asked about writes.
+pub(crate) const WEBHOOKS_GROUP: &str = "admissionregistration.k8s.io";
 /// The group of the newer form of Event.
 pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 /// The group of Role and its like.

@@ -1,6 +1,6 @@
 //! Reads and writes of objects: the strategies between the wire and the store.
 //!
-//! The order of a write is that of Kubernetes: decode, strict check, prune, default, admission, validate, commit.
+//! The order of a write is that of Kubernetes: decode, strict check, prune, default, admission, validate, webhooks, commit.
 //! A write that changes nothing is answered with what stands there: no revision, no event.
 //!
 //! ```text
@@ -12,6 +12,7 @@
 //! ```
 
 mod admission;
+mod asker;
 mod cached_list;
 mod codec;
 mod commit;
@@ -45,6 +46,7 @@ mod turns;
 mod update;
 mod versions;
 mod watch;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +62,8 @@ pub(crate) use model::{
 
 pub(crate) use metadata::seconds;
 pub(crate) use presented::Presented;
+
+pub(crate) use asker::{Asker, Underway};
 
 pub use admission::{Admission, AdmissionRequest, Operation};
 
@@ -91,6 +95,7 @@ pub(crate) struct Registry {
     codec: codec::Codec,
     cached_lists: cached_list::CachedLists,
     turns: turns::Turns,
+    webhooks: webhooks::Webhooks,
     definitions: tokio::sync::Mutex<crate::catalogue::Definitions>,
 }
 
@@ -105,6 +110,7 @@ impl Registry {
             codec: codec::Codec::default(),
             cached_lists: cached_list::CachedLists::default(),
             turns: turns::Turns::default(),
+            webhooks: webhooks::Webhooks::default(),
             definitions: tokio::sync::Mutex::default(),
         }
     }

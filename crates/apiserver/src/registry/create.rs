@@ -117,6 +117,7 @@ impl Registry {
         } else {
             managers::record(resource, Part::Main, options, None, object, &metadata::seconds(now))?
         };
+        self.ask_about_write(scope, Part::Main, &object, None, options).await?;
         let bytes = codec::encode(&object, resource)?;
         limits::check_size(bytes.len())?;
 

@@ -65,6 +65,7 @@ impl Registry {
             return Err(forbidden(resource, name, "this namespace may not be deleted").into());
         }
         self.admit(scope, Part::Main, Operation::Delete, live.clone(), Some(&live), options.dry_run)?;
+        self.ask_about_deletion(scope, &live, options).await?;
 
         let mut object = live.clone();
         let now = (self.clock)();

@@ -56,6 +56,8 @@ pub(crate) struct WriteOptions {
     pub(crate) update_only: bool,
     /// Sees the object before it is stored, with the rights of whoever asked.
     pub(crate) guard: crate::auth::Guard,
+    /// For whom it is done; nobody for the server's own writes.
+    pub(crate) asker: Option<super::Asker>,
 }
 
 /// The body of a write, decoded: the value, and fields that stood twice in the text.
@@ -111,6 +113,8 @@ pub(crate) struct DeleteOptions {
     pub(crate) resource_version: Option<String>,
     /// `dryRun=All`
     pub(crate) dry_run: bool,
+    /// For whom it is done; nobody for the server's own deletions.
+    pub(crate) asker: Option<super::Asker>,
 }
 
 /// Label and field selectors, parsed and checked against what the resource can select by.

@@ -128,6 +128,7 @@ impl Registry {
         let Proposal { object, warnings, owned } = proposal;
         check_preconditions(scope, &object, live)?;
         let object = self.checked(scope, part, options, object, live, owned)?;
+        self.ask_about_write(scope, part, &object, Some(live), options).await?;
         let resource = &scope.resource;
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
             return Ok(Written { object: self.codec.present(record, resource)?, created: false, warnings });

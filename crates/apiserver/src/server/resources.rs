@@ -14,7 +14,9 @@ use crate::{
     auth::{Attributes, Target},
     catalogue::Resource,
     error::Cause,
-    registry::{Deleted, ListOptions, Part, Patch, Scope, WatchOptions, WriteOptions, Written},
+    registry::{
+        Asker, DeleteOptions, Deleted, ListOptions, Part, Patch, Scope, Underway, WatchOptions, WriteOptions, Written,
+    },
     wire::{
         decode,
         negotiate::{Offer, negotiate},
@@ -31,7 +33,7 @@ const SHORTEST_WATCH: Duration = Duration::from_mins(30);
 /// One request about objects of one resource.
 pub(super) struct ResourceRequest<'a> {
     pub(super) service: &'a Service,
-    pub(super) user: &'a UserInfo,
+    pub(super) user: &'a Arc<UserInfo>,
     pub(super) parts: &'a Parts,
     pub(super) query: &'a Query,
     pub(super) scope: Scope,
@@ -43,7 +45,7 @@ impl<'a> ResourceRequest<'a> {
     /// Finds the resource that the path names.
     pub(super) fn find(
         service: &'a Service,
-        user: &'a UserInfo,
+        user: &'a Arc<UserInfo>,
         parts: &'a Parts,
         query: &'a Query,
         path: &'a ResourcePath,
@@ -231,8 +233,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("delete")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         match Box::pin(self.service.registry.delete(&self.scope, name, &options)).await? {
             Deleted::Gone(status) => output::write(StatusCode::OK, &status, &style),
             Deleted::Pending(object) => {
@@ -245,8 +246,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("deletecollection")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         let list = self.list_options()?;
         let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
         output::list(&self.scope.resource, deleted, &style, self.service.now())
@@ -284,7 +284,22 @@ impl<'a> ResourceRequest<'a> {
             field_validation: self.query.field_validation()?,
             force: self.query.flag("force"),
             update_only: false,
+            asker: Some(self.asker()),
         })
+    }
+
+    /// Who asks, for the webhooks.
+    fn asker(&self) -> Asker {
+        let request = self.parts.extensions.get::<Arc<Underway>>().cloned();
+        let until = || Arc::new(Underway::until(tokio::time::Instant::now() + self.service.gate.limits.handler));
+        Asker { user: self.user.clone(), request: request.unwrap_or_else(until) }
+    }
+
+    /// What a deletion is to do, from the body or the parameters.
+    fn delete_options(&self, bytes: &[u8]) -> Result<DeleteOptions, ApiError> {
+        let served = &self.scope.resource.served_api_versions;
+        let options = decode::delete_options(&self.parts.headers, bytes, self.query, served)?;
+        Ok(DeleteOptions { asker: Some(self.asker()), ..options })
     }
 
     /// The parameter, or the product of the user agent.

@@ -39,7 +39,7 @@ use crate::{
         needed_to_impersonate,
     },
     error::chain,
-    registry::Registry,
+    registry::{Registry, Underway},
     wire::{
         discovery,
         negotiate::{Offer, negotiate},
@@ -78,11 +78,14 @@ pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Req
         service.audit.as_ref().and_then(|log| Some((log, AuditLog::begin(&mut request, &audit_id, service.now())?)));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = tokio::time::Instant::now();
+    let underway = Arc::new(Underway::until(started + service.gate.limits.handler));
+    request.extensions_mut().insert(underway.clone());
     let answered = AssertUnwindSafe(Box::pin(service.answer(request))).catch_unwind().await;
     let answered = answered.unwrap_or_else(|panic| Err(ApiError::internal(panic_text(panic.as_ref()))));
     let reason = answered.as_ref().err().map_or("", |error| error.reason);
     let mut response = answered.unwrap_or_else(|error| refuse(&error, &audit_id));
     output::identify(&mut response, &audit_id);
+    output::warn(&mut response, &underway.take_warnings());
     if let Some((log, trail)) = noted {
         response = log.end(trail, response, reason, &service.registry.clock);
     }
@@ -144,7 +147,7 @@ impl Service {
         {
             return Ok(response);
         }
-        let user = self.user(&parts).await?;
+        let user = Arc::new(self.user(&parts).await?);
         let attributes = attributes::of(&target, parts.uri.path(), &parts.method, &query)?;
         let trail = parts.extensions.get::<Arc<Trail>>();
         if let Some(trail) = trail {
@@ -183,7 +186,7 @@ impl Service {
     async fn route(
         &self,
         target: &Target,
-        user: &UserInfo,
+        user: &Arc<UserInfo>,
         parts: &Parts,
         query: &Query,
         body: Body,

@@ -13,3 +13,4 @@ mod support;
 mod tokens;
 mod transport;
 mod watches;
+mod webhooks;

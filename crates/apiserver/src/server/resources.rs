@@ -14,7 +14,7 @@ use crate::{
     auth::{Attributes, Target},
     catalogue::Resource,
     error::Cause,
-    registry::{Deleted, ListOptions, Part, Patch, Scope, WatchOptions, WriteOptions, Written},
+    registry::{DeleteOptions, Deleted, ListOptions, Part, Patch, Scope, WatchOptions, WriteOptions, Written},
     wire::{
         decode,
         negotiate::{Offer, negotiate},
@@ -231,8 +231,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("delete")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         match Box::pin(self.service.registry.delete(&self.scope, name, &options)).await? {
             Deleted::Gone(status) => output::write(StatusCode::OK, &status, &style),
             Deleted::Pending(object) => {
@@ -245,8 +244,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("deletecollection")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         let list = self.list_options()?;
         let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
         output::list(&self.scope.resource, deleted, &style, self.service.now())
@@ -284,7 +282,14 @@ impl<'a> ResourceRequest<'a> {
             field_validation: self.query.field_validation()?,
             force: self.query.flag("force"),
             update_only: false,
+            user: Some(Arc::new(self.user.clone())),
         })
+    }
+
+    fn delete_options(&self, bytes: &[u8]) -> Result<DeleteOptions, ApiError> {
+        let served = &self.scope.resource.served_api_versions;
+        let options = decode::delete_options(&self.parts.headers, bytes, self.query, served)?;
+        Ok(DeleteOptions { user: Some(Arc::new(self.user.clone())), ..options })
     }
 
     /// The parameter, or the product of the user agent.

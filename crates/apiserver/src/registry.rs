@@ -12,7 +12,6 @@
 //! ```
 
 mod admission;
-mod asker;
 mod cached_list;
 mod codec;
 mod commit;
@@ -43,6 +42,7 @@ mod strategy;
 mod tasks;
 mod tokens;
 mod turns;
+mod underway;
 mod update;
 mod versions;
 mod watch;
@@ -62,8 +62,7 @@ pub(crate) use model::{
 
 pub(crate) use metadata::seconds;
 pub(crate) use presented::Presented;
-
-pub(crate) use asker::{Asker, Underway};
+pub(crate) use underway::Underway;
 
 pub use admission::{Admission, AdmissionRequest, Operation};
 

@@ -105,7 +105,8 @@ impl Registry {
 
         metadata::set_on_create(object, now, strategy::counts_generations(resource));
         *object = strategy::prepare_create(std::mem::take(object), resource)?;
-        *object = self.admit(scope, Part::Main, Operation::Create, std::mem::take(object), None, options.dry_run)?;
+        let act = options.act(Part::Main, Operation::Create);
+        *object = self.admit(scope, act, std::mem::take(object), None)?;
         options.guard.check(object)?;
         let mut errors = metadata::validate(object, strategy::name_rule(resource));
         errors.extend(strategy::validate(object, None, resource));

@@ -174,7 +174,7 @@ impl Registry {
             }
             object = strategy::prepare_update(object, live, resource)?;
         }
-        object = self.admit(scope, part, Operation::Update, object, Some(live), options.dry_run)?;
+        object = self.admit(scope, options.act(part, Operation::Update), object, Some(live))?;
         options.guard.check(&object)?;
         if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status)
         {

@@ -21,11 +21,11 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
-    Asker, DeleteOptions, FieldValidation, Operation, Part, Registry, Scope, WriteOptions, codec, create::forbidden,
+    DeleteOptions, FieldValidation, Operation, Part, Registry, Scope, Underway, WriteOptions, codec, create::forbidden,
     object::meta, scale,
 };
 use crate::{
-    ApiError,
+    ApiError, UserInfo,
     catalogue::{Resource, WEBHOOKS_GROUP},
     heavy,
     webhook::{Caller, Hook, Request, Review, Verdict},
@@ -63,10 +63,17 @@ impl Webhooks {
     }
 }
 
+/// For whom something is done, and the request that it is part of.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    user: &'a UserInfo,
+    underway: &'a Underway,
+}
+
 /// What is about to happen to an object.
 struct Question<'a> {
     scope: &'a Scope,
-    asker: &'a Asker,
+    asker: Asker<'a>,
     part: Part,
     operation: Operation,
     /// Null on deletion.
@@ -102,7 +109,10 @@ impl Registry {
         live: Option<&Value>,
         options: &WriteOptions,
     ) -> Result<(), ApiError> {
-        let Some((hooks, asker)) = self.hooks_for(scope, options.asker.as_ref()).await? else { return Ok(()) };
+        let Some((hooks, asker)) = self.hooks_for(scope, options.user.as_deref(), options.underway.as_deref()).await?
+        else {
+            return Ok(());
+        };
         let operation = if live.is_some() { Operation::Update } else { Operation::Create };
         let shown = |object: &Value| match part {
             Part::Scale => scale::to_change(object, &scope.resource),
@@ -129,7 +139,10 @@ impl Registry {
         live: &Value,
         options: &DeleteOptions,
     ) -> Result<(), ApiError> {
-        let Some((hooks, asker)) = self.hooks_for(scope, options.asker.as_ref()).await? else { return Ok(()) };
+        let Some((hooks, asker)) = self.hooks_for(scope, options.user.as_deref(), options.underway.as_deref()).await?
+        else {
+            return Ok(());
+        };
         let question = Question {
             scope,
             asker,
@@ -148,16 +161,17 @@ impl Registry {
     async fn hooks_for<'a>(
         &self,
         scope: &Scope,
-        asker: Option<&'a Asker>,
-    ) -> Result<Option<(Arc<Vec<Hook>>, &'a Asker)>, ApiError> {
-        let Some(asker) = asker else { return Ok(None) };
+        user: Option<&'a UserInfo>,
+        underway: Option<&'a Underway>,
+    ) -> Result<Option<(Arc<Vec<Hook>>, Asker<'a>)>, ApiError> {
+        let Some((user, underway)) = user.zip(underway) else { return Ok(None) };
         let resource = self.catalogue.find(WEBHOOKS_GROUP, "v1", "validatingwebhookconfigurations");
         let Some(resource) = resource.filter(|_| scope.resource.group != WEBHOOKS_GROUP) else { return Ok(None) };
         let configurations = self.cached_list(&resource).await?;
         if configurations.is_empty() {
             return Ok(None);
         }
-        Ok(Some((self.webhooks.compile(configurations), asker)))
+        Ok(Some((self.webhooks.compile(configurations), Asker { user, underway })))
     }
 
     async fn ask(&self, hooks: &[Hook], question: &Question<'_>) -> Result<(), ApiError> {
@@ -169,13 +183,13 @@ impl Registry {
         let places = &self.webhooks.places;
         let place = if question.asker.user.is_master() { None } else { Some(places.try_acquire()) };
         let _place = place.transpose().map_err(|_| ApiError::too_many_requests())?;
-        let until = question.asker.request.until;
+        let until = question.asker.underway.until;
         let until = until.checked_sub(RESERVE).unwrap_or(until);
         let answers = join_all(calls.iter().map(|call| self.call(call, until))).await;
         for (call, answer) in calls.iter().zip(answers) {
             match answer {
                 Ok(verdict) => {
-                    question.asker.request.warn(verdict.warnings);
+                    question.asker.underway.warn(verdict.warnings);
                     verdict.denial.map_or(Ok(()), Err)?;
                 }
                 Err(causes) if call.hook.is_optional => {
@@ -318,7 +332,7 @@ impl Question<'_> {
         let resource = |version: &str| json!({"group": group, "version": version, "resource": plural});
         let mut request = json!({
             "kind": kind(version), "resource": resource(version), "requestKind": kind(own), "requestResource": resource(own),
-            "name": self.name, "operation": self.operation(), "userInfo": *self.asker.user, "dryRun": self.dry_run,
+            "name": self.name, "operation": self.operation(), "userInfo": self.asker.user, "dryRun": self.dry_run,
             "options": self.options,
         });
         if let Some(subresource) = self.part.subresource() {

@@ -15,7 +15,7 @@ use crate::{
     catalogue::Resource,
     error::Cause,
     registry::{
-        Asker, DeleteOptions, Deleted, ListOptions, Part, Patch, Scope, Underway, WatchOptions, WriteOptions, Written,
+        DeleteOptions, Deleted, ListOptions, Part, Patch, Scope, Underway, WatchOptions, WriteOptions, Written,
     },
     wire::{
         decode,
@@ -284,22 +284,22 @@ impl<'a> ResourceRequest<'a> {
             field_validation: self.query.field_validation()?,
             force: self.query.flag("force"),
             update_only: false,
-            asker: Some(self.asker()),
+            user: Some(self.user.clone()),
+            underway: self.underway(),
         })
     }
 
-    /// Who asks, for the webhooks.
-    fn asker(&self) -> Asker {
-        let request = self.parts.extensions.get::<Arc<Underway>>().cloned();
-        let until = || Arc::new(Underway::until(tokio::time::Instant::now() + self.service.gate.limits.handler));
-        Asker { user: self.user.clone(), request: request.unwrap_or_else(until) }
+    /// Never nothing: a write without it would pass by the webhooks.
+    fn underway(&self) -> Option<Arc<Underway>> {
+        let begins = || Arc::new(Underway::until(tokio::time::Instant::now() + self.service.gate.limits.handler));
+        Some(self.parts.extensions.get().cloned().unwrap_or_else(begins))
     }
 
     /// What a deletion is to do, from the body or the parameters.
     fn delete_options(&self, bytes: &[u8]) -> Result<DeleteOptions, ApiError> {
         let served = &self.scope.resource.served_api_versions;
         let options = decode::delete_options(&self.parts.headers, bytes, self.query, served)?;
-        Ok(DeleteOptions { asker: Some(self.asker()), ..options })
+        Ok(DeleteOptions { user: Some(self.user.clone()), underway: self.underway(), ..options })
     }
 
     /// The parameter, or the product of the user agent.

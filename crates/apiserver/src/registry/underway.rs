@@ -1,20 +1,11 @@
-//! Who asked for a write, and the request that it is part of. The server's own writes have no asker.
+//! What the parts of a request under way share: until when it lasts, and what else its client is to be told.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::UserInfo;
-
 /// More than an answer has room for.
 const WARNINGS: usize = 200;
-
-/// Whom a write is done for.
-#[derive(Clone, Debug)]
-pub(crate) struct Asker {
-    pub(crate) user: Arc<UserInfo>,
-    pub(crate) request: Arc<Underway>,
-}
 
 /// A request under way.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod admission;
 mod cached_list;
 mod codec;
 mod commit;
+mod conversion;
 mod create;
 mod decode;
 mod definitions;
@@ -60,6 +61,7 @@ pub(crate) use model::{
     WatchOptions, WatchStream, WriteOptions, Written,
 };
 
+pub(crate) use conversion::Converter;
 pub(crate) use metadata::seconds;
 pub(crate) use presented::Presented;
 pub(crate) use underway::Underway;

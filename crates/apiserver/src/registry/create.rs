@@ -7,7 +7,7 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
-    decode, limits, managers, metadata,
+    conversion, decode, limits, managers, metadata,
     names::generate,
     object::{is_deleting, meta, set_meta},
     strategy,
@@ -119,7 +119,7 @@ impl Registry {
             managers::record(resource, Part::Main, options, None, object, &metadata::seconds(now))?
         };
         self.ask_about_write(scope, Part::Main, &object, None, options).await?;
-        let bytes = codec::encode(&object, resource)?;
+        let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
 
         if options.dry_run {

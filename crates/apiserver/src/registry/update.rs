@@ -10,7 +10,7 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
-    decode, limits, managers, metadata,
+    conversion, decode, limits, managers, metadata,
     object::{copy_top, finalizers, is_deleting, meta, spec_finalizers},
     scale, strategy,
 };
@@ -99,7 +99,7 @@ impl Registry {
         let mut turn = self.turns.join(&key).await;
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
-            let live = self.codec.value(&record, &scope.resource)?;
+            let live = self.live(&record, &scope.resource).await?;
             let proposal = propose(&scope, &live)?;
             match self.modify_once(&scope, &key, part, options, &Standing { record, live }, proposal).await {
                 Ok(written) => return self.settled(&scope, written, options.dry_run).await,
@@ -131,9 +131,9 @@ impl Registry {
         self.ask_about_write(scope, part, &object, Some(live), options).await?;
         let resource = &scope.resource;
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
-            return Ok(Written { object: self.codec.present(record, resource)?, created: false, warnings });
+            return Ok(Written { object: self.presented(record, resource).await?, created: false, warnings });
         }
-        let bytes = codec::encode(&object, resource)?;
+        let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
         if options.dry_run {
             return Ok(Written { object: object.into(), created: false, warnings });

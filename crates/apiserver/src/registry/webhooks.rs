@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     ApiError, UserInfo,
-    catalogue::{Resource, WEBHOOKS_GROUP},
+    catalogue::{Resource, WEBHOOKS_GROUP, api_version},
     heavy,
     webhook::{Caller, Hook, Request, Review, Verdict},
 };
@@ -232,12 +232,15 @@ impl Registry {
                     continue;
                 }
             }
-            calls.extend(question.call(hook, version)?);
+            if hook.selects_object(&question.object, &question.old) {
+                let (object, old) = question.objects(version).await?;
+                calls.extend(question.call(hook, version, &object, &old)?);
+            }
         }
         Ok(calls)
     }
 
-    /// Versions into which objects are converted by another `apiVersion` alone.
+    /// The other versions into which objects can be converted.
     fn other_versions(&self, resource: &Resource) -> Vec<String> {
         if resource.built_in {
             return Vec::new();
@@ -285,16 +288,18 @@ impl Question<'_> {
         }
     }
 
-    /// The call, if the object and the conditions say so.
-    fn call<'h>(&self, hook: &'h Hook, version: &str) -> Result<Option<Call<'h>>, ApiError> {
-        if !hook.selects_object(&self.object, &self.old) {
-            return Ok(None);
-        }
-        let (object, old) = (self.in_version(&self.object, version), self.in_version(&self.old, version));
+    /// The call, if the conditions say so.
+    fn call<'h>(
+        &self,
+        hook: &'h Hook,
+        version: &str,
+        object: &Value,
+        old: &Value,
+    ) -> Result<Option<Call<'h>>, ApiError> {
         let request = self.described(version);
         if hook.is_conditional() {
-            let bytes = heavy::weight(&object) + heavy::weight(&old);
-            match heavy::run(bytes, || hook.conditions_hold(&object, &old, &request)) {
+            let bytes = heavy::weight(object) + heavy::weight(old);
+            match heavy::run(bytes, || hook.conditions_hold(object, old, &request)) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(causes) if hook.is_optional => {
@@ -310,16 +315,29 @@ impl Question<'_> {
         }
         let uid = uuid::Uuid::new_v4().to_string();
         let review = Review { uid: uid.clone(), request };
-        Ok(Some(Call { hook, uid, body: review.with_objects(&object, &old) }))
+        Ok(Some(Call { hook, uid, body: review.with_objects(object, old) }))
     }
 
-    /// The object as the webhook wants to see it; a scale is the same in all versions.
-    fn in_version(&self, object: &Value, version: &str) -> Value {
-        let mut object = object.clone();
-        if self.part != Part::Scale && object.is_object() && version != self.scope.resource.version {
-            object["apiVersion"] = crate::catalogue::api_version(&self.scope.resource.group, version).into();
+    /// The object as it is to be and as it was, as the webhook wants to see them; a scale is the same in all versions.
+    async fn objects(&self, version: &str) -> Result<(Value, Value), ApiError> {
+        let resource = &self.scope.resource;
+        let (mut object, mut old) = (self.object.clone(), self.old.clone());
+        if self.part == Part::Scale || version == resource.version {
+            return Ok((object, old));
         }
-        object
+        let to = api_version(&resource.group, version);
+        let mut there: Vec<_> = [&mut object, &mut old].into_iter().filter(|one| !one.is_null()).collect();
+        if let Some(converter) = &resource.conversion {
+            let asked = there.iter_mut().map(|one| std::mem::take(*one)).collect();
+            for (place, converted) in there.into_iter().zip(converter.convert(asked, &to).await?) {
+                *place = converted;
+            }
+        } else {
+            for one in there {
+                one["apiVersion"] = to.as_str().into();
+            }
+        }
+        Ok((object, old))
     }
 
     /// The request without its objects, which is what conditions see.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bulk;
+mod conversion;
 mod discovery;
 mod fuzz;
 mod limits;

@@ -4,7 +4,11 @@ use essaim_apiserver::UserInfo;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::{CONFIGURATIONS, NAME, Site, WIDGETS, allow, warnings, widget};
+use super::{
+    CONFIGURATIONS, NAME, Site, WIDGETS, allow,
+    testing::{Hook, Reply},
+    warnings, widget,
+};
 use crate::support::{json_of, send};
 
 #[tokio::test]
@@ -286,4 +290,52 @@ async fn a_changed_configuration_counts_for_the_next_write() {
     assert_eq!(site.create("a").await.0, 400);
     assert_eq!(site.delete(&format!("{CONFIGURATIONS}/site")).await.0, 200);
     assert_eq!(site.create("a").await.0, 201);
+}
+
+#[tokio::test]
+async fn an_equivalent_version_of_another_shape_is_converted_first() {
+    let site = Site::answering(|request| json!({"allowed": request["object"]["spec"]["cm"] != 700})).await;
+    // Millimetres in the first version, centimetres in the second.
+    let converter = Hook::start(|_, review| {
+        let request = &review["request"];
+        let convert = |object: &Value| {
+            let (mut object, to) = (object.clone(), &request["desiredAPIVersion"]);
+            let spec = &object["spec"];
+            object["spec"] = match (spec["mm"].as_u64(), spec["cm"].as_u64()) {
+                (Some(mm), _) if to == "toys.test/v2" => json!({"cm": mm / 10}),
+                (_, Some(cm)) if to == "toys.test/v1" => json!({"mm": cm * 10}),
+                _ => spec.clone(),
+            };
+            object["apiVersion"] = to.clone();
+            object
+        };
+        let converted: Vec<_> = request["objects"].as_array().unwrap().iter().map(convert).collect();
+        let response = json!({"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": converted});
+        Reply::Json(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "response": response}))
+    })
+    .await;
+    let version = |name: &str, field: &str| {
+        json!({"name": name, "served": true, "storage": name == "v1", "schema": {"openAPIV3Schema": {"type": "object",
+            "properties": {"spec": {"type": "object", "properties": {field: {"type": "integer"}}}}}}})
+    };
+    let webhook = json!({"conversionReviewVersions": ["v1"], "clientConfig": converter.config()});
+    let definition = json!({
+        "metadata": {"name": "rods.toys.test"},
+        "spec": {"group": "toys.test", "scope": "Cluster", "names": {"plural": "rods", "kind": "Rod"},
+            "versions": [version("v1", "mm"), version("v2", "cm")],
+            "conversion": {"strategy": "Webhook", "webhook": webhook}},
+    });
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(send(site.root(), "POST", definitions, &[], definition.to_string()).await.status(), 201);
+    let rule = json!({"operations": ["*"], "apiGroups": ["toys.test"], "apiVersions": ["v2"], "resources": ["rods"]});
+    site.configure(json!({"rules": [rule]})).await;
+    let rod = json!({"apiVersion": "toys.test/v1", "kind": "Rod", "metadata": {"name": "r"}, "spec": {"mm": 50}});
+    assert_eq!(send(site.root(), "POST", "/apis/toys.test/v1/rods", &[], rod.to_string()).await.status(), 201);
+    let rod = "/apis/toys.test/v1/rods/r";
+    assert_eq!(site.merge(rod, &json!({"spec": {"mm": 7000}})).await.0, 400);
+    assert_eq!(site.merge(rod, &json!({"spec": {"mm": 60}})).await.0, 200);
+    assert_eq!(site.delete(rod).await.0, 200);
+    let sizes = |one: &Value| (one["object"]["spec"]["cm"].as_u64(), one["oldObject"]["spec"]["cm"].as_u64());
+    let asked: Vec<_> = site.asked().iter().map(sizes).collect();
+    assert_eq!(asked, [(Some(5), None), (Some(700), Some(5)), (Some(6), Some(5)), (None, Some(6))]);
 }

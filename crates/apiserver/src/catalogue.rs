@@ -14,8 +14,12 @@ use tokio::sync::watch;
 
 pub(crate) use definitions::{Custom, Definitions};
 
+use crate::registry::Converter;
+
 /// The group of CustomResourceDefinition.
 pub(crate) const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+/// The group of the webhooks that are asked about writes.
+pub(crate) const WEBHOOKS_GROUP: &str = "admissionregistration.k8s.io";
 /// The group of the newer form of Event.
 pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 /// The group of Role and its like.
@@ -57,6 +61,8 @@ pub(crate) struct Resource {
     pub(crate) stored_head: String,
     /// The schema of the stored form, where that is another version of the same kind.
     pub(crate) storage_schema: Option<Structural>,
+    /// Who converts what is stored in another version, where versions differ in more than `apiVersion`.
+    pub(crate) conversion: Option<Arc<Converter>>,
     /// Prunes, fills in defaults and validates.
     pub(crate) schema: Structural,
     /// How server-side apply merges.
@@ -177,6 +183,16 @@ impl Table {
     /// The resource of that kind; `api_version` as in objects and owner references.
     pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
         self.resources.iter().find(|one| one.kind == kind && one.api_version() == api_version)
+    }
+
+    /// The resource through which to look at stored text: in the version of the text if that is served, so that nothing has to be
+    /// converted; else in the version that is stored now, if that is served; else in any.
+    pub(crate) fn storing(&self, key: &Key, text: &[u8]) -> Option<&Arc<Resource>> {
+        let stores = |one: &&Arc<Resource>| key.as_str().starts_with(&one.storage_prefix);
+        let served = || self.resources.iter().filter(stores);
+        let in_its_version =
+            served().find(|one| one.conversion.is_some() && text.starts_with(one.stored_head.as_bytes()));
+        in_its_version.or_else(|| served().find(|one| one.storage_schema.is_none())).or_else(|| served().next())
     }
 
     /// One entry for each place where objects lie, whatever the number of versions.

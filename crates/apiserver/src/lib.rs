@@ -47,8 +47,10 @@ mod auth;
 mod catalogue;
 mod error;
 mod heavy;
+mod outgoing;
 mod registry;
 mod server;
+mod webhook;
 mod wire;
 
 pub use audit::{AuditError, AuditLog, AuditSettings};

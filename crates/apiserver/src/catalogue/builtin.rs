@@ -80,6 +80,7 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
         stored_head: stored_head(&own, kind),
         storage_api_version: if is_event { "v1".into() } else { own.clone() },
         storage_schema: None,
+        conversion: None,
         schema: builtin.schema.clone(),
         merge_schema: Arc::new(essaim_structured_merge::Schema::from_openapi(builtin.schema.json())),
         columns: builtin.columns.clone(),

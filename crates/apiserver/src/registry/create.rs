@@ -7,7 +7,7 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
-    decode, limits, managers, metadata,
+    conversion, decode, limits, managers, metadata,
     names::generate,
     object::{is_deleting, meta, set_meta},
     strategy,
@@ -124,7 +124,8 @@ impl Registry {
 
         metadata::set_on_create(object, now, strategy::counts_generations(resource));
         *object = strategy::prepare_create(std::mem::take(object), resource)?;
-        *object = self.admit(scope, Part::Main, Operation::Create, std::mem::take(object), None, options.dry_run)?;
+        let act = options.act(Part::Main, Operation::Create);
+        *object = self.admit(scope, act, std::mem::take(object), None)?;
         options.guard.check(object)?;
         let mut errors = metadata::validate(object, strategy::name_rule(resource));
         errors.extend(strategy::validate(object, None, resource));
@@ -136,7 +137,8 @@ impl Registry {
         } else {
             managers::record(resource, Part::Main, options, None, object, &metadata::seconds(now))?
         };
-        let bytes = codec::encode(&object, resource)?;
+        self.ask_about_write(scope, Part::Main, &object, None, options).await?;
+        let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
 
         if options.dry_run {

@@ -13,7 +13,7 @@ use essaim_store::{Key, Mutation, Precondition};
 use serde_json::{Value, json};
 
 use super::{
-    DeleteOptions, ListOptions, Registry, Scope, Written, codec,
+    Registry, Scope, Written, codec,
     commit::{Failure, store_error},
     delete::CLEANUP_FINALIZER,
     metadata,
@@ -159,8 +159,8 @@ impl Registry {
     /// Deletes what a definition defines; false if finalizers hold some of it.
     async fn delete_instances(&self, custom: &Custom) -> Result<bool, ApiError> {
         if let Some(resource) = custom.resources().into_iter().next() {
-            let scope = Scope { resource: resource.clone(), namespace: None };
-            self.delete_collection(&scope, ListOptions::default(), &DeleteOptions::default()).await?;
+            let standing = self.records(&resource.storage_prefix).await?;
+            self.delete_stored(&standing).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             return Ok(self.records(&resource.storage_prefix).await?.is_empty());
         }
         // A definition that is not served has no objects, unless it was served once. Nobody can reach those any more.

@@ -10,6 +10,7 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
+    conversion,
     create::Draft,
     decode, limits, managers, metadata,
     object::{copy_top, finalizers, is_deleting, meta, spec_finalizers},
@@ -144,7 +145,7 @@ impl Registry {
         let mut turn = self.turns.join(&key).await;
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
-            let live = self.codec.value(&record, &scope.resource)?;
+            let live = self.live(&record, &scope.resource).await?;
             let proposal = propose(&scope, &live)?;
             match self.modify_once(&scope, &key, part, options, &Standing { record, live }, proposal).await {
                 Ok(written) => return self.settled(&scope, written, options.dry_run).await,
@@ -173,13 +174,14 @@ impl Registry {
         let Proposal { object, warnings, owned } = proposal;
         check_preconditions(scope, &object, live)?;
         let object = self.checked(scope, part, options, object, live, owned)?;
+        self.ask_about_write(scope, part, &object, Some(live), options).await?;
         let resource = &scope.resource;
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
             // Nothing is committed that would fail: under another schema it may be a change after all.
             self.still_defined(scope)?;
-            return Ok(Written { object: self.codec.present(record, resource)?, created: false, warnings });
+            return Ok(Written { object: self.presented(record, resource).await?, created: false, warnings });
         }
-        let bytes = codec::encode(&object, resource)?;
+        let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
         if options.dry_run {
             return Ok(Written { object: object.into(), created: false, warnings });
@@ -231,7 +233,7 @@ impl Registry {
             }
             object = strategy::prepare_update(object, live, resource)?;
         }
-        object = self.admit(scope, part, Operation::Update, object, Some(live), options.dry_run)?;
+        object = self.admit(scope, options.act(part, Operation::Update), object, Some(live))?;
         options.guard.check(&object)?;
         if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status)
         {

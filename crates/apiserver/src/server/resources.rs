@@ -14,7 +14,9 @@ use crate::{
     auth::{Attributes, Target},
     catalogue::Resource,
     error::Cause,
-    registry::{Deleted, ListOptions, Part, Patch, Scope, WatchOptions, WriteOptions, Written},
+    registry::{
+        DeleteOptions, Deleted, ListOptions, Part, Patch, Scope, Underway, WatchOptions, WriteOptions, Written,
+    },
     wire::{
         decode,
         negotiate::{Offer, negotiate},
@@ -31,7 +33,7 @@ const SHORTEST_WATCH: Duration = Duration::from_mins(30);
 /// One request about objects of one resource.
 pub(super) struct ResourceRequest<'a> {
     pub(super) service: &'a Service,
-    pub(super) user: &'a UserInfo,
+    pub(super) user: &'a Arc<UserInfo>,
     pub(super) parts: &'a Parts,
     pub(super) query: &'a Query,
     pub(super) scope: Scope,
@@ -43,7 +45,7 @@ impl<'a> ResourceRequest<'a> {
     /// Finds the resource that the path names.
     pub(super) fn find(
         service: &'a Service,
-        user: &'a UserInfo,
+        user: &'a Arc<UserInfo>,
         parts: &'a Parts,
         query: &'a Query,
         path: &'a ResourcePath,
@@ -244,8 +246,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("delete")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         match Box::pin(self.service.registry.delete(&self.scope, name, &options)).await? {
             Deleted::Gone(status) => output::write(StatusCode::OK, &status, &style),
             Deleted::Pending(object) => {
@@ -258,8 +259,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("deletecollection")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         let list = self.list_options()?;
         let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
         output::list(&self.scope.resource, deleted, &style, self.service.now())
@@ -297,7 +297,22 @@ impl<'a> ResourceRequest<'a> {
             field_validation: self.query.field_validation()?,
             force: self.query.flag("force"),
             update_only: false,
+            user: Some(self.user.clone()),
+            underway: self.underway(),
         })
+    }
+
+    /// Never nothing: a write without it would pass by the webhooks.
+    fn underway(&self) -> Option<Arc<Underway>> {
+        let begins = || Arc::new(Underway::until(tokio::time::Instant::now() + self.service.gate.limits.handler));
+        Some(self.parts.extensions.get().cloned().unwrap_or_else(begins))
+    }
+
+    /// What a deletion is to do, from the body or the parameters.
+    fn delete_options(&self, bytes: &[u8]) -> Result<DeleteOptions, ApiError> {
+        let served = &self.scope.resource.served_api_versions;
+        let options = decode::delete_options(&self.parts.headers, bytes, self.query, served)?;
+        Ok(DeleteOptions { user: Some(self.user.clone()), underway: self.underway(), ..options })
     }
 
     /// The parameter, or the product of the user agent.

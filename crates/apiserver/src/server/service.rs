@@ -39,7 +39,8 @@ use crate::{
         AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, account_tokens,
         impersonated, needed_to_impersonate,
     },
-    registry::Registry,
+    error::chain,
+    registry::{Registry, Underway},
     wire::{
         discovery,
         negotiate::{Offer, negotiate},
@@ -82,11 +83,14 @@ pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Req
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = tokio::time::Instant::now();
     let labels = OnceLock::new();
+    let underway = Arc::new(Underway::until(started + service.gate.limits.handler));
+    request.extensions_mut().insert(underway.clone());
     let answered = AssertUnwindSafe(Box::pin(service.answer(request, &labels))).catch_unwind().await;
     let answered = answered.unwrap_or_else(|panic| Err(ApiError::internal(panic_text(panic.as_ref()))));
     let reason = answered.as_ref().err().map_or("", |error| error.reason);
     let mut response = answered.unwrap_or_else(|error| refuse(&error, &audit_id));
     output::identify(&mut response, &audit_id);
+    output::warn(&mut response, &underway.take_warnings());
     if let Some((log, trail)) = noted {
         response = log.end(trail, response, reason, &service.registry.clock);
     }
@@ -108,12 +112,6 @@ fn refuse(error: &ApiError, audit_id: &str) -> Response {
 /// Not where one only has to ask again later: a client could fill the log by asking too early.
 fn is_own_fault(error: &ApiError) -> bool {
     error.code >= 500 && error.retry_after_seconds.is_none()
-}
-
-/// The error and what lies behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -158,7 +156,7 @@ impl Service {
         {
             return Ok(response);
         }
-        let user = self.user(&parts).await?;
+        let user = Arc::new(self.user(&parts).await?);
         let attributes = attributes::of(&target, parts.uri.path(), &parts.method, &query)?;
         let trail = parts.extensions.get::<Arc<Trail>>();
         if let Some(trail) = trail {
@@ -200,7 +198,7 @@ impl Service {
     async fn route(
         &self,
         target: &Target,
-        user: &UserInfo,
+        user: &Arc<UserInfo>,
         parts: &Parts,
         query: &Query,
         labels: &Labels,

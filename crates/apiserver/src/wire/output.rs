@@ -144,7 +144,8 @@ pub(crate) fn failure(error: &ApiError) -> Response {
 /// Adds one `Warning: 299` header for each warning, without control characters and cut at a sensible length, until
 /// clients would have to read too much.
 pub(crate) fn warn(response: &mut Response, warnings: &[String]) {
-    let mut room = WARNINGS_LIMIT;
+    let taken: usize = response.headers().get_all(header::WARNING).iter().map(HeaderValue::len).sum();
+    let mut room = WARNINGS_LIMIT.saturating_sub(taken);
     for warning in warnings {
         let mut text: String = warning.chars().filter(|letter| !letter.is_control()).take(WARNING_LIMIT).collect();
         let Some(left) = room.checked_sub(text.len()) else { return };

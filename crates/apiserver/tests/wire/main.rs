@@ -2,6 +2,7 @@
 
 mod audit;
 mod bulk;
+mod conversion;
 mod discovery;
 mod examples;
 mod fuzz;
@@ -16,3 +17,4 @@ mod support;
 mod tokens;
 mod transport;
 mod watches;
+mod webhooks;

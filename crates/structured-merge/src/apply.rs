@@ -2,20 +2,20 @@
 
 use serde_json::{Map, Value};
 
-use crate::compare::{Comparison, compare};
+use crate::compare::Comparison;
 use crate::conflict::Conflict;
 use crate::context::{ApplyContext, UpdateContext};
 use crate::error::{Error, Result};
-use crate::field_set::FieldSet;
 use crate::fields_of::fields_of;
 use crate::last_applied;
 use crate::managed_fields::{Entry, ManagedFields, Operation};
 use crate::merge::merge;
 use crate::object;
-use crate::prune::prune;
+use crate::prune::prune_across;
 use crate::record;
 use crate::remove::remove;
 use crate::validate::validate;
+use crate::versions::{Changes, OneForm, Versions};
 
 /// What an apply patch leads to.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,10 +46,25 @@ pub struct Applied {
 ///
 /// [`Error::Conflicts`], and the other variants for patches that cannot be merged.
 pub fn apply(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>) -> Result<Applied> {
+    apply_across(live, applied, ctx, &OneForm)
+}
+
+/// The same for an object whose versions have different forms.
+///
+/// # Errors
+///
+/// What [`Versions::convert`] gives, besides.
+pub fn apply_across(
+    live: Option<&Value>,
+    applied: &Value,
+    ctx: &ApplyContext<'_>,
+    versions: &dyn Versions,
+) -> Result<Applied> {
     check(applied, ctx)?;
-    let attempt = match attempt(live, applied, ctx, ctx.force) {
+    let attempt = |force| attempt(live, applied, ctx, versions, force);
+    let attempt = match attempt(ctx.force) {
         Err(Error::Conflicts(conflicts)) => match last_applied::unexcused(conflicts, live, ctx) {
-            remaining if remaining.is_empty() => attempt(live, applied, ctx, true),
+            remaining if remaining.is_empty() => attempt(true),
             remaining => Err(Error::Conflicts(remaining)),
         },
         outcome => outcome,
@@ -75,12 +90,18 @@ fn check(applied: &Value, ctx: &ApplyContext<'_>) -> Result<()> {
     validate(ctx.schema.root(), applied)
 }
 
-fn attempt(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>, force: bool) -> Result<Value> {
+fn attempt(
+    live: Option<&Value>,
+    applied: &Value,
+    ctx: &ApplyContext<'_>,
+    versions: &dyn Versions,
+    force: bool,
+) -> Result<Value> {
     let scope = ctx.as_update();
     let (form, reset) = (ctx.schema.root(), scope.reset_set());
     let before = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
     let wanted = remove(form, &object::without_server_set(applied), &reset);
-    let mut managed = owners(live, &scope);
+    let mut managed = owners(live, &scope, versions)?;
     let mut entry = record::owner(&scope, Operation::Apply);
     entry.fields = fields_of(form, &wanted).difference(&object::unowned());
     let last = managed.take(&entry);
@@ -88,44 +109,39 @@ fn attempt(live: Option<&Value>, applied: &Value, ctx: &ApplyContext<'_>, force:
     let merged = merge(form, &before, &wanted);
     let after = match &last {
         Some(last) => {
-            let fields = last.fields.recursive_difference(&reset);
-            prune(form, &merged, &fields, &kept_fields(&managed, &entry))
+            let last = Entry { fields: last.fields.recursive_difference(&reset), ..last.clone() };
+            let owners: Vec<_> = managed.entries().iter().chain([&entry]).collect();
+            prune_across(merged, &last, &owners, &scope, versions)?
         }
         None => merged,
     };
-    let changes = compare(form, &before, &after);
+    let changes = Changes::of(&managed, &before, &after, &scope, versions)?;
     let conflicts = conflicts(&managed, &changes);
     if !force && !conflicts.is_empty() {
         return Err(Error::Conflicts(conflicts));
     }
     let managed = record::record_apply(managed, entry, last, &changes, ctx.now);
-    let mut stored = if changes.is_same() && live.is_some() { before } else { after };
+    let mut stored = if changes.own.is_same() && live.is_some() { before } else { after };
     object::set_managed_fields(&mut stored, managed.encode());
     Ok(stored)
 }
 
 /// The owners of the live object, or the one who stands for what has none.
-fn owners(live: Option<&Value>, scope: &UpdateContext<'_>) -> ManagedFields {
+fn owners(live: Option<&Value>, scope: &UpdateContext<'_>, versions: &dyn Versions) -> Result<ManagedFields> {
     let Some(live) = live else {
-        return ManagedFields::default();
+        return Ok(ManagedFields::default());
     };
     let stored = object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
     match stored.filter(|managed| !managed.is_empty()) {
-        Some(managed) => record::adapt(managed, scope),
+        Some(managed) => Ok(record::adapt(managed, scope, versions)),
         None => record::before_first_apply(&object::without_managed_fields(live), scope),
     }
 }
 
-/// What stays whoever applied it before: what anybody owns after this apply, and what nobody can own.
-fn kept_fields(others: &ManagedFields, applier: &Entry) -> FieldSet {
-    let owned = others.entries().iter().chain([applier]);
-    owned.fold(object::unowned(), |kept, entry| kept.union(&entry.fields))
-}
-
 /// What others own and would see changed, owner by owner.
-fn conflicts(managed: &ManagedFields, changes: &Comparison) -> Vec<Conflict> {
-    let written = changes.written();
+fn conflicts(managed: &ManagedFields, changes: &Changes) -> Vec<Conflict> {
     let of = |owner: &Entry| {
+        let written = changes.seen_by(owner).map(Comparison::written).unwrap_or_default();
         let paths = owner.fields.intersection(&written).paths();
         paths.into_iter().map(|path| Conflict::new(owner, path)).collect::<Vec<_>>()
     };

@@ -34,6 +34,9 @@ pub enum Error {
         /// What is wrong there.
         message: String,
     },
+    /// The object is needed in another version, and not known in it.
+    #[error("the object is not known in version {0}")]
+    Unconverted(String),
     /// An object is not a JSON object. HTTP 400.
     #[error("expected an object")]
     NotAnObject,

@@ -20,7 +20,8 @@
 //! # Not here
 //!
 //! Conversion between API versions, defaulting and schema validation are the caller's. All objects of one call are in the version
-//! and follow the schema that the context names.
+//! and follow the schema that the context names. Where versions differ in more than `apiVersion`, [`update_across()`] and
+//! [`apply_across()`] ask the caller for the object in the [versions](Versions) of its other owners.
 
 mod apply;
 mod compare;
@@ -43,8 +44,9 @@ mod scalar;
 mod schema;
 mod update;
 mod validate;
+mod versions;
 
-pub use apply::{Applied, apply};
+pub use apply::{Applied, apply, apply_across};
 pub use compare::{Comparison, compare};
 pub use conflict::Conflict;
 pub use context::{ApplyContext, UpdateContext};
@@ -58,7 +60,8 @@ pub use path::{Path, PathElement};
 pub use remove::remove;
 pub use scalar::Scalar;
 pub use schema::{ListKey, ListKind, ListType, MapType, Others, Schema, TypeRef};
-pub use update::update;
+pub use update::{update, update_across};
+pub use versions::{OneForm, Versions};
 
 /// The deepest nesting that objects and field sets may have.
 ///

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use crate::compare::{Comparison, compare};
 use crate::context::UpdateContext;
+use crate::error::Result;
 use crate::field_set::{FieldSet, Node};
 use crate::managed_fields::{Entry, ManagedFields, Operation};
 use crate::object;
 use crate::path::PathElement;
 use crate::schema::{ListKind, TypeRef};
+use crate::versions::{self, Changes, OneForm, Versions};
 
 /// Owner of what was there before ownership was tracked.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -23,18 +24,19 @@ pub(crate) fn record_update(
     live: &Value,
     new: &Value,
     ctx: &UpdateContext<'_>,
-) -> ManagedFields {
-    let changes = compare(ctx.schema.root(), live, new).exclude(&ctx.reset_set());
+    versions: &dyn Versions,
+) -> Result<ManagedFields> {
+    let changes = Changes::of(&managed, live, new, ctx, versions)?.exclude(&ctx.reset_set());
     release(&mut managed, &changes);
 
-    let fields = changes.written().difference(&object::unowned());
+    let fields = changes.own.written().difference(&object::unowned());
     if !fields.is_empty() {
         let mut entry = Entry { time: Some(ctx.now.to_owned()), ..owner(ctx, Operation::Update) };
         let before = managed.take(&entry).map(|previous| previous.fields).unwrap_or_default();
         entry.fields = fields.union(&before);
         managed.put(entry);
     }
-    cap_updaters(managed)
+    Ok(cap_updaters(managed))
 }
 
 /// The owners after an apply: its manager has `entry` in place of `last`, and others no longer own what it changed.
@@ -42,12 +44,12 @@ pub(crate) fn record_apply(
     mut managed: ManagedFields,
     mut entry: Entry,
     last: Option<Entry>,
-    changes: &Comparison,
+    changes: &Changes,
     now: &str,
 ) -> ManagedFields {
     release(&mut managed, changes);
     // Who changed nothing keeps the time of the last change; a new co-owner has only this time.
-    let kept_time = last.and_then(|last| last.time).filter(|_| changes.is_same());
+    let kept_time = last.and_then(|last| last.time).filter(|_| changes.own.is_same());
     entry.time = kept_time.or_else(|| Some(now.to_owned()));
     if !entry.fields.is_empty() {
         managed.put(entry);
@@ -56,16 +58,18 @@ pub(crate) fn record_apply(
 }
 
 /// Nobody owns any more what has another value now.
-fn release(managed: &mut ManagedFields, changes: &Comparison) {
-    let lost = changes.written().union(&changes.removed);
-    managed.map_fields(|entry| entry.fields.difference(&lost));
+fn release(managed: &mut ManagedFields, changes: &Changes) {
+    managed.map_fields(|entry| match changes.seen_by(entry) {
+        Some(seen) => entry.fields.difference(&seen.written().union(&seen.removed)),
+        None => entry.fields.clone(),
+    });
 }
 
 /// The owner of what `live` holds although nobody says who wrote it.
-pub(crate) fn before_first_apply(live: &Value, ctx: &UpdateContext<'_>) -> ManagedFields {
+pub(crate) fn before_first_apply(live: &Value, ctx: &UpdateContext<'_>) -> Result<ManagedFields> {
     let nothing = Value::Object(serde_json::Map::new());
     let ctx = UpdateContext { manager: BEFORE_FIRST_APPLY, ..*ctx };
-    record_update(ManagedFields::default(), &nothing, live, &ctx)
+    record_update(ManagedFields::default(), &nothing, live, &ctx, &OneForm)
 }
 
 /// The entry of the manager in `ctx`, without fields and time.
@@ -81,9 +85,12 @@ pub(crate) fn owner(ctx: &UpdateContext<'_>, operation: Operation) -> Entry {
 }
 
 /// Owners as they were stored, less what cannot be: versions that are gone, parts of what has become atomic, fields that nobody owns.
-pub(crate) fn adapt(mut managed: ManagedFields, ctx: &UpdateContext<'_>) -> ManagedFields {
+pub(crate) fn adapt(mut managed: ManagedFields, ctx: &UpdateContext<'_>, versions: &dyn Versions) -> ManagedFields {
     managed.retain(|entry| ctx.knows_version(&entry.api_version));
-    managed.map_fields(|entry| collapse(ctx.schema.root(), &entry.fields).difference(&object::unowned()));
+    managed.map_fields(|entry| {
+        let form = versions::form(ctx, versions, &entry.api_version);
+        collapse(form, &entry.fields).difference(&object::unowned())
+    });
     managed
 }
 

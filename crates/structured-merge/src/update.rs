@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::managed_fields::ManagedFields;
 use crate::object;
 use crate::record;
+use crate::versions::{OneForm, Versions};
 
 /// The object to store: `new` with `metadata.managedFields` brought up to date.
 ///
@@ -24,6 +25,20 @@ use crate::record;
 ///
 /// If `new` is no object or nested too deeply.
 pub fn update(live: Option<&Value>, new: &Value, ctx: &UpdateContext<'_>) -> Result<Value> {
+    update_across(live, new, ctx, &OneForm)
+}
+
+/// The same for an object whose versions have different forms.
+///
+/// # Errors
+///
+/// What [`Versions::convert`] gives, besides.
+pub fn update_across(
+    live: Option<&Value>,
+    new: &Value,
+    ctx: &UpdateContext<'_>,
+    versions: &dyn Versions,
+) -> Result<Value> {
     object::check(new)?;
     let managed = inherited(live, new, ctx);
     let mut stored = object::without_managed_fields(new);
@@ -31,7 +46,7 @@ pub fn update(live: Option<&Value>, new: &Value, ctx: &UpdateContext<'_>) -> Res
         return Ok(stored);
     }
     let live = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
-    let managed = record::record_update(record::adapt(managed, ctx), &live, &stored, ctx);
+    let managed = record::record_update(record::adapt(managed, ctx, versions), &live, &stored, ctx, versions)?;
     object::set_managed_fields(&mut stored, managed.encode());
     Ok(stored)
 }

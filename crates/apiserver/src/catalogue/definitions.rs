@@ -89,8 +89,8 @@ impl Definitions {
         self.last_identity = first_identity + definition.versions.len() as u64;
         let merge_schemas =
             definition.versions.iter().map(|version| Arc::new(merge::Schema::from_openapi(version.schema.json())));
-        let merge_schemas = merge_schemas.collect();
-        let converter = Converter::new(&definition, &self.caller).map(Arc::new);
+        let merge_schemas: Vec<_> = merge_schemas.collect();
+        let converter = Converter::new(&definition, &merge_schemas, &self.caller).map(Arc::new);
         let spec = object["spec"].clone();
         Ok(Arc::new(Compiled { spec, definition, merge_schemas, converter, first_identity }))
     }

@@ -23,17 +23,23 @@
 //! A write is converted there and back before it is committed: a webhook that fails leaves nothing behind, and the answer
 //! shows what the next reader will see. A kind without webhook takes none of these ways and waits for nothing.
 //!
+//! Who owns which field is written in the words of the owner's version. So a write looks at its change in each version in which somebody
+//! owns something ([`views`]). A write without apply goes on if the webhook does not answer: owners in other versions then keep
+//! what they have.
+//!
 //! Bounds: 30 s for a question, 500 objects or 1 MiB in one (an answer may have 3 MiB), four questions of one request at once; what the
 //! caller bounds besides; what is kept of the answers, see [`shared`].
 
 mod review;
 mod shared;
+mod views;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use essaim_schema::{Conversion, Definition, Structural};
 use essaim_store::{Change, ChangeKind, Record};
+use essaim_structured_merge as merge;
 use futures::{TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::Value;
@@ -53,6 +59,8 @@ use crate::{
     webhook::Caller,
 };
 
+pub(super) use self::views::{Views, Without, across};
+
 /// How long a webhook may take, as in Kubernetes; a handler waits a little longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most that one question holds; an object alone may be larger.
@@ -71,7 +79,7 @@ pub(crate) struct Converter {
     /// `clientConfig` as written.
     config: Value,
     /// By `apiVersion`; those that are not served too.
-    schemas: Vec<(String, Structural)>,
+    schemas: Vec<(String, Structural, Arc<merge::Schema>)>,
     caller: Arc<Caller>,
     shared: Shared,
 }
@@ -84,11 +92,16 @@ impl fmt::Debug for Converter {
 
 impl Converter {
     /// Nothing for a definition whose versions differ in `apiVersion` only.
-    pub(crate) fn new(definition: &Definition, caller: &Arc<Caller>) -> Option<Self> {
+    pub(crate) fn new(
+        definition: &Definition,
+        merge_schemas: &[Arc<merge::Schema>],
+        caller: &Arc<Caller>,
+    ) -> Option<Self> {
         let Conversion::Webhook(config) = &definition.conversion else { return None };
         let group = definition.group.clone();
-        let schemas =
-            definition.versions.iter().map(|version| (api_version(&group, &version.name), version.schema.clone()));
+        let schemas = definition.versions.iter().zip(merge_schemas).map(|(version, merge_schema)| {
+            (api_version(&group, &version.name), version.schema.clone(), merge_schema.clone())
+        });
         let schemas = schemas.collect();
         let (config, kind) = (config.clone(), definition.names.kind.clone());
         Some(Self { group, kind, config, schemas, caller: caller.clone(), shared: Shared::default() })
@@ -117,9 +130,14 @@ impl Converter {
 
     fn complete(&self, object: &mut Value) {
         let version = top(object, "apiVersion");
-        if let Some((_, schema)) = self.schemas.iter().find(|(name, _)| name == version) {
+        if let Some((_, schema, _)) = self.schemas.iter().find(|(name, ..)| name == version) {
             complete(schema, object);
         }
+    }
+
+    /// How server-side apply merges in a version.
+    fn merge_schema(&self, version: &str) -> Option<&merge::Schema> {
+        self.schemas.iter().find(|(name, ..)| name == version).map(|(.., schema)| &**schema)
     }
 
     /// Stored texts as texts in the version of the resource.

@@ -7,7 +7,8 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
-    conversion, decode, limits, managers, metadata,
+    conversion::{self, Views, Without},
+    decode, limits, managers, metadata,
     names::generate,
     object::{is_deleting, meta, set_meta},
     strategy,
@@ -135,7 +136,9 @@ impl Registry {
         let object = if owned {
             object.clone()
         } else {
-            managers::record(resource, Part::Main, options, None, object, &metadata::seconds(now))?
+            let (draft, now) = (&*object, metadata::seconds(now));
+            let record = |views: &Views| managers::record(resource, Part::Main, options, None, draft, &now, views);
+            conversion::across(resource, Without::GoOn, record).await?
         };
         self.ask_about_write(scope, Part::Main, &object, None, options).await?;
         let (bytes, object) = conversion::encode(object, resource).await?;

@@ -3,7 +3,7 @@
 use essaim_structured_merge::{self as merge, Applied, ApplyContext, Conflict, UpdateContext};
 use serde_json::Value;
 
-use super::{Part, WriteOptions};
+use super::{Part, WriteOptions, conversion::Views};
 use crate::{ApiError, catalogue::Resource, error::Cause, heavy};
 
 /// The longest name of a field manager.
@@ -17,6 +17,7 @@ pub(super) fn record(
     live: Option<&Value>,
     new: &Value,
     now: &str,
+    views: &Views,
 ) -> Result<Value, ApiError> {
     let known: Vec<&str> = resource.served_api_versions.iter().map(String::as_str).collect();
     let manager = if options.field_manager.is_empty() { "unknown" } else { &options.field_manager };
@@ -29,7 +30,7 @@ pub(super) fn record(
         reset_fields: reset_fields(resource, part),
         known_versions: &known,
     };
-    heavy::run(heavy::weight(new), || merge::update(live, new, &context)).map_err(refusal)
+    heavy::run(heavy::weight(new), || merge::update_across(live, new, &context, views)).map_err(refusal)
 }
 
 /// Merges what a manager wants into what stands there.
@@ -40,6 +41,7 @@ pub(super) fn apply(
     live: Option<&Value>,
     wanted: &Value,
     now: &str,
+    views: &Views,
 ) -> Result<Applied, ApiError> {
     let known: Vec<&str> = resource.served_api_versions.iter().map(String::as_str).collect();
     let context = ApplyContext {
@@ -52,7 +54,7 @@ pub(super) fn apply(
         reset_fields: reset_fields(resource, part),
         known_versions: &known,
     };
-    heavy::run(heavy::weight(wanted), || merge::apply(live, wanted, &context)).map_err(refusal)
+    heavy::run(heavy::weight(wanted), || merge::apply_across(live, wanted, &context, views)).map_err(refusal)
 }
 
 /// Refuses names that Kubernetes refuses.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{
     Document, Part, Patch, Registry, Scope, WriteOptions, Written,
+    conversion::Views,
     create::Draft,
     decode, json_patch, limits, managers, metadata,
     object::{meta, metadata_mut, set_meta},
@@ -33,7 +34,7 @@ impl Registry {
         let written = match &patch {
             Patch::Apply(document) => self.apply(scope, name, part, document, options).await?,
             _ => {
-                self.modify(scope, name, part, options, |scope, live| proposal(scope, live, part, &patch, options))
+                self.modify(scope, name, part, options, |scope, live, _| proposal(scope, live, part, &patch, options))
                     .await?
             }
         };
@@ -54,8 +55,8 @@ impl Registry {
     ) -> Result<Written, ApiError> {
         let (wanted, warnings) = wanted(scope, name, part, document, options)?;
         for _ in 0..ATTEMPTS {
-            let modified = self.modify(scope, name, part, options, |scope, live| {
-                self.applied(scope, part, &wanted, live, options).map(|object| Proposal {
+            let modified = self.modify(scope, name, part, options, |scope, live, views| {
+                self.applied(scope, part, &wanted, live, options, views).map(|object| Proposal {
                     object,
                     warnings: warnings.clone(),
                     owned: true,
@@ -70,7 +71,8 @@ impl Registry {
             }
             let draft = |scope: &Scope| {
                 let now = metadata::seconds((self.clock)());
-                let mut object = managers::apply(&scope.resource, part, options, None, &wanted, &now)?.object;
+                let mut object =
+                    managers::apply(&scope.resource, part, options, None, &wanted, &now, &Views::default())?.object;
                 decode::tidy(&mut object, &scope.resource)?;
                 Ok(Draft { object, warnings: warnings.clone(), owned: true })
             };
@@ -89,6 +91,7 @@ impl Registry {
         wanted: &Value,
         live: &Value,
         options: &WriteOptions,
+        views: &Views,
     ) -> Result<Value, ApiError> {
         let resource = &scope.resource;
         let now = metadata::seconds((self.clock)());
@@ -97,7 +100,7 @@ impl Registry {
             Part::Main | Part::Status => (wanted.clone(), wanted),
         };
         check_guard(scope, guard, live)?;
-        let mut object = managers::apply(resource, part, options, Some(live), &config, &now)?.object;
+        let mut object = managers::apply(resource, part, options, Some(live), &config, &now, views)?.object;
         decode::tidy(&mut object, resource)?;
         Ok(object)
     }

@@ -10,7 +10,7 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
-    conversion,
+    conversion::{self, Views, Without},
     create::Draft,
     decode, limits, managers, metadata,
     object::{copy_top, finalizers, is_deleting, meta, spec_finalizers},
@@ -106,7 +106,7 @@ impl Registry {
             let found = self.fetch(&key).await?.is_some();
             return Err(if found { scope.revision_required(name) } else { scope.not_found(name) });
         }
-        self.modify(scope, name, part, options, |current, _| match sent {
+        self.modify(scope, name, part, options, |current, _, _| match sent {
             Some(sent) if current.resource.identity != scope.resource.identity => {
                 Proposal::read(sent.clone(), current, name, options)
             }
@@ -123,7 +123,7 @@ impl Registry {
         body: &Value,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
-        let written = self.modify(scope, name, Part::Scale, options, |scope, live| {
+        let written = self.modify(scope, name, Part::Scale, options, |scope, live, _| {
             let object = scale::into_object(live, body, &scope.resource)?;
             Ok(Proposal { object, warnings: Vec::new(), owned: false })
         });
@@ -138,7 +138,7 @@ impl Registry {
         name: &str,
         part: Part,
         options: &WriteOptions,
-        propose: impl Fn(&Scope, &Value) -> Result<Proposal, ApiError> + Send + Sync,
+        propose: impl Fn(&Scope, &Value, &Views) -> Result<Proposal, ApiError> + Send + Sync,
     ) -> Result<Written, ApiError> {
         let mut scope = scope.clone();
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
@@ -146,7 +146,8 @@ impl Registry {
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
             let live = self.live(&record, &scope.resource).await?;
-            let proposal = propose(&scope, &live)?;
+            let proposal = |views: &Views| propose(&scope, &live, views);
+            let proposal = conversion::across(&scope.resource, Without::Fail, proposal).await?;
             match self.modify_once(&scope, &key, part, options, &Standing { record, live }, proposal).await {
                 Ok(written) => return self.settled(&scope, written, options.dry_run).await,
                 Err(Failure::Refused(error)) => return Err(error),
@@ -173,7 +174,7 @@ impl Registry {
         let Standing { record, live } = standing;
         let Proposal { object, warnings, owned } = proposal;
         check_preconditions(scope, &object, live)?;
-        let object = self.checked(scope, part, options, object, live, owned)?;
+        let object = self.checked(scope, part, options, object, live, owned).await?;
         self.ask_about_write(scope, part, &object, Some(live), options).await?;
         let resource = &scope.resource;
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
@@ -212,7 +213,7 @@ impl Registry {
     }
 
     /// The object to store: only what this part may write, completed, admitted, valid, with its owners.
-    fn checked(
+    async fn checked(
         &self,
         scope: &Scope,
         part: Part,
@@ -247,7 +248,9 @@ impl Registry {
         if owned {
             return Ok(object);
         }
-        managers::record(resource, part, options, Some(live), &object, &metadata::seconds(now))
+        let now = metadata::seconds(now);
+        let record = |views: &Views| managers::record(resource, part, options, Some(live), &object, &now, views);
+        conversion::across(resource, Without::GoOn, record).await
     }
 }
 

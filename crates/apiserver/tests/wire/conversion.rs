@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use self::garage::{Garage, Mood, gate, gate_v2};
 
+const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
@@ -146,6 +147,50 @@ async fn patches_change_what_their_version_shows() {
     assert_eq!(garage.put("v1", "a", wanted.clone()).await.1["spec"]["hostPort"], "j:5");
     assert_eq!(garage.put("v1", "a", wanted).await.0, 409);
     assert_eq!(garage.get("v2", "a").await.1["spec"]["host"], "j");
+}
+
+/// `manager version fields`, without what nobody wrote by hand.
+fn owners(object: &Value) -> Vec<String> {
+    let entries = object["metadata"]["managedFields"].as_array().unwrap().iter();
+    let owner = entries.map(|entry| {
+        let fields = entry["fieldsV1"]["f:spec"].as_object().unwrap().keys().map(|key| key.replace("f:", ""));
+        let version = entry["apiVersion"].as_str().unwrap().replace("garage.test/", "");
+        format!("{} {version} {}", entry["manager"].as_str().unwrap(), fields.collect::<Vec<_>>().join(" "))
+    });
+    owner.collect()
+}
+
+#[tokio::test]
+async fn managers_apply_in_different_versions() {
+    let garage = Garage::open("v2").await;
+    let body = |version: &str, spec: Value| json!({"apiVersion": format!("garage.test/{version}"), "kind": "Gate", "metadata": {"name": "a"}, "spec": spec});
+    let apply = async |version: &str, options: &str, spec: Value| {
+        garage.send("PATCH", version, &format!("/a?fieldManager={options}"), APPLY, body(version, spec)).await
+    };
+    let (code, made) = apply("v1", "ann", json!({"hostPort": "h:1", "replicas": 3})).await;
+    assert_eq!((code, owners(&made)), (201, vec!["ann v1 hostPort replicas".to_owned()]), "{made}");
+    let before = made["metadata"]["resourceVersion"].clone();
+    let (code, same) = apply("v1", "ann", json!({"hostPort": "h:1", "replicas": 3})).await;
+    assert_eq!((code, &same["metadata"]["resourceVersion"]), (200, &before), "again is nothing");
+    let (code, conflict) = apply("v2", "bob", json!({"port": 2})).await;
+    assert_eq!(code, 409, "{conflict}");
+    assert_eq!(conflict["details"]["causes"][0]["field"], ".spec.hostPort", "{conflict}");
+    assert!(conflict["message"].as_str().unwrap().contains("\"ann\" using garage.test/v1"), "{conflict}");
+    let (code, taken) = apply("v2", "bob&force=true", json!({"port": 2})).await;
+    assert_eq!((code, owners(&taken)), (200, vec!["ann v1 replicas".to_owned(), "bob v2 port".into()]));
+    let (code, less) = apply("v2", "ann", json!({"host": "h"})).await;
+    assert_eq!(
+        (code, less["spec"].get("size")),
+        (200, None),
+        "ann said it in the first version and says it no longer: {less}"
+    );
+    let (code, last) = garage.patch("v1", "a", MERGE, json!({"spec": {"hostPort": "i:2"}})).await;
+    assert_eq!((code, owners(&last).len()), (200, 2), "{last}");
+    assert!(owners(&last).contains(&"bob v2 port".to_owned()), "the port did not change: {last}");
+    garage.is(Mood::Dead);
+    let (code, plain) = garage.patch("v2", "a", MERGE, json!({"spec": {"port": 9}})).await;
+    assert_eq!(code, 200, "an update in the stored version goes on, whatever owners there are: {plain}");
+    assert_eq!(apply("v2", "bob", json!({"port": 10})).await.0, 500, "an apply cannot know");
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ pub const USER_ROLE_BINDING: &str = "essaim-user";
 
 /// Where the API tells what the controllers remember of their last passes.
 pub const RECONCILES_PATH: &str = "/essaim/v1/reconciles";
+/// Where the API gives a backup of its store.
+pub const BACKUP_PATH: &str = "/essaim/v1/backup";
 
 /// Names that no login may take, because they mean something else as a namespace.
 pub const RESERVED_NAMESPACES: [&str; 5] =

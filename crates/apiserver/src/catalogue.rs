@@ -18,6 +18,8 @@ use crate::registry::Converter;
 
 /// The group of CustomResourceDefinition.
 pub(crate) const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+/// The group of the webhooks that are asked about writes.
+pub(crate) const WEBHOOKS_GROUP: &str = "admissionregistration.k8s.io";
 /// The group of the newer form of Event.
 pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 /// The group of Role and its like.
@@ -25,6 +27,9 @@ pub(crate) const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Where the store keeps every Secret, for whoever seals them there.
 pub const SECRETS_PREFIX: &str = "/registry/core/secrets/";
+/// Where the store keeps every CustomResourceDefinition. Of two that want the same names the one that was created first has them, so their
+/// order matters to whoever moves them.
+pub const DEFINITIONS_PREFIX: &str = "/registry/apiextensions.k8s.io/customresourcedefinitions/";
 
 /// One resource in one version, with everything that requests about it need.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as in discovery documents")]
@@ -74,8 +79,25 @@ pub(crate) struct Resource {
     pub(crate) served_api_versions: Vec<String>,
     /// Equal for two entries exactly if they read stored objects alike; names parsed objects in the cache.
     pub(crate) identity: u64,
+    /// What is kept where it is kept for long, such as in figures.
+    pub(crate) series: Arc<ResourceName>,
     /// The CustomResourceDefinition it comes from.
     pub(crate) definition: Option<DefinitionRef>,
+}
+
+/// Which resource in which version, and nothing else of it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResourceName {
+    /// Empty for core.
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) plural: String,
+}
+
+impl ResourceName {
+    pub(crate) fn new(group: &str, version: &str, plural: &str) -> Arc<Self> {
+        Arc::new(Self { group: group.to_owned(), version: version.to_owned(), plural: plural.to_owned() })
+    }
 }
 
 /// The CustomResourceDefinition that an entry was made from.
@@ -103,6 +125,13 @@ impl Resource {
     /// Whether its objects are service accounts, for which tokens can be asked.
     pub(crate) fn has_tokens(&self) -> bool {
         self.built_in && self.is("", "serviceaccounts")
+    }
+
+    /// Whether a PUT also makes what is not there, as Kubernetes allows it for these kinds and for no other that is served here.
+    pub(crate) fn is_made_by_put(&self) -> bool {
+        let kind = (self.group.as_str(), self.kind.as_str());
+        let made = matches!(kind, ("coordination.k8s.io", "Lease") | ("" | EVENTS_GROUP, "Event") | (RBAC_GROUP, _));
+        self.built_in && made
     }
 
     /// What it adds to the OpenAPI document of its group and version.

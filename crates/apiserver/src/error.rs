@@ -155,6 +155,9 @@ impl ApiError {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "reason": self.reason, "code": self.code,
         });
+        if let (true, Some(status)) = (self.reason.is_empty(), status.as_object_mut()) {
+            status.remove("reason");
+        }
         let mut details = serde_json::Map::new();
         if let Some(subject) = &self.subject {
             for (key, value) in [("name", &subject.name), ("group", &subject.group), ("kind", &subject.kind)] {

@@ -34,6 +34,21 @@ pub enum Error {
     /// No token can last so long.
     #[error("a token cannot last {0}")]
     Lifetime(String),
+    /// The backup stopped coming.
+    #[error("the backup ended early; nothing of it was kept: try again")]
+    Interrupted(#[source] std::io::Error),
+    /// What came is no whole backup.
+    #[error("what arrived is not a whole backup; nothing of it was kept: try again")]
+    Backup(#[source] essaim_store::BackupError),
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
     /// The system gave no random bytes.
     #[error("cannot draw random bytes")]
     Random(#[source] getrandom::Error),

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what a command line tool does")]
 
+mod backup;
 mod connect;
 mod error;
 mod output;
@@ -46,6 +47,10 @@ pub enum Command {
     ///
     /// Exit code 0 if it is as wanted, 3 if it is not, 1 for an error, 2 for a wrong call.
     Why(why::Arguments),
+    /// Take a backup of the running platform's objects. Secrets in it stay sealed.
+    ///
+    /// It takes the right to get the path /essaim/v1/backup, as admins and the role essaim-backup have it.
+    Backup(backup::Arguments),
     /// Issue, list and revoke tokens with which people and programs log in.
     Token(token::Arguments),
 }
@@ -81,6 +86,7 @@ pub async fn run(command: Command, connection: &Connection, now: jiff::Timestamp
     match command {
         Command::Status(arguments) => status::run(&client, &arguments, now).await,
         Command::Why(arguments) => why::run(&client, &arguments, now).await,
+        Command::Backup(arguments) => backup::run(&client, &arguments).await,
         Command::Token(arguments) => token::run(&client, &arguments, now).await,
     }
 }

@@ -216,6 +216,17 @@ struct TokenFile {
     tokens: Vec<Token>,
 }
 
+/// Where a store is, without what a process needs that serves it.
+pub(crate) fn place(
+    data_dir: Option<PathBuf>,
+    store_at: Option<&str>,
+    config: Option<&Path>,
+) -> Result<(PathBuf, StoreAt), Error> {
+    let file: File = config.map(parse).transpose()?.unwrap_or_default();
+    let data_dir = needed(data_dir.or(file.data_dir), "--data-dir DIR")?;
+    Ok((data_dir, store(store_at.or(file.store.as_deref()), file.etcd)?))
+}
+
 /// Puts flags and file together, and checks everything that can be checked without touching the outside.
 pub(crate) fn read(flags: Flags, kubeconfig: Option<PathBuf>) -> Result<Configuration, Error> {
     let file: File = flags.config.as_deref().map(parse).transpose()?.unwrap_or_default();

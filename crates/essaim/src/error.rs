@@ -35,6 +35,27 @@ pub(crate) enum Error {
         #[source]
         source: essaim_store::Error,
     },
+    #[error("cannot use the backup {}", path.display())]
+    Backup {
+        path: PathBuf,
+        #[source]
+        source: essaim_store::BackupError,
+    },
+    #[error("cannot restore the backup {}", path.display())]
+    Restore {
+        path: PathBuf,
+        #[source]
+        source: essaim_store::RestoreError,
+    },
+    #[error(
+        "{} does not open the Secrets of this backup: put the sealing.keys of the site there that the backup is of",
+        path.display()
+    )]
+    SealingKeys {
+        path: PathBuf,
+        #[source]
+        source: essaim_store::Error,
+    },
     #[error("cannot start the API server")]
     ApiServer(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("cannot open the directory of accounts")]

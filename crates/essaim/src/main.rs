@@ -4,6 +4,7 @@
 mod configuration;
 mod error;
 mod logging;
+mod restore;
 mod serve;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ struct Call {
 enum Command {
     /// Run the platform: API server, controllers and gateway, or some of them.
     Serve(Box<configuration::Flags>),
+    /// Make a store from a backup, while essaim is stopped.
+    Restore(restore::Flags),
     #[command(flatten)]
     Operate(essaim_cli::Command),
 }
@@ -54,6 +57,7 @@ fn run(call: Call) -> Result<u8, Error> {
             let configuration = configuration::read(*flags, call.connection.kubeconfig)?;
             runtime.block_on(serve::serve(configuration)).map(|()| 0)
         }
+        Command::Restore(flags) => runtime.block_on(restore::run(&flags, now())).map(|()| 0),
         Command::Operate(command) => {
             let exit = runtime.block_on(essaim_cli::run(command, &call.connection, now())).map_err(Error::Command)?;
             Ok(exit.code())

@@ -10,11 +10,12 @@
 
 mod access;
 mod api;
+mod backup;
 mod hold;
 mod roles;
-mod sealing;
+pub(crate) mod sealing;
 mod site_key;
-mod store;
+pub(crate) mod store;
 
 use std::{path::Path, sync::Arc};
 
@@ -82,7 +83,7 @@ async fn until_the_end(
 }
 
 /// The directory holds keys: nobody else may look into it. One that is plainly not essaim's own is refused and left as it is.
-fn make_private(directory: &Path) -> Result<(), Error> {
+pub(crate) fn make_private(directory: &Path) -> Result<(), Error> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let write = |source| Error::Write { path: directory.into(), source };
     if !directory.exists() {

@@ -18,12 +18,14 @@
 mod barrier;
 mod client;
 mod compaction;
+mod epoch;
 mod fault;
 mod feed;
 mod feeder;
 mod keyspace;
 mod load;
 mod options;
+mod restore;
 mod transaction;
 mod wire;
 
@@ -44,6 +46,8 @@ use self::{
     keyspace::Keyspace,
 };
 use crate::{
+    backup::{Engine, Moment},
+    figures::Figures,
     limits,
     memory::{self, Held as _},
     model::{Committed, Error, Key, ListRequest, Page, Record, Revision, Store, Transaction, Watch},
@@ -74,10 +78,12 @@ impl Etcd {
     /// Errors: [`Error::Invalid`] for options that cannot be meant; [`Error::Engine`] when no member can be reached within
     /// 5 s, is older than 3.4, or stops answering.
     pub async fn open(options: EtcdOptions) -> Result<Arc<Self>, Error> {
-        let keyspace = Arc::new(Keyspace::new(&options.prefix)?);
+        let keyspace = Keyspace::new(&options.prefix)?;
         let client = Arc::new(Client::new(&options)?);
         let failed = |source: Fault| Error::Engine { operation: "open the store in etcd", source: Box::new(source) };
         client.check_version().await.map_err(failed)?;
+        let epoch = epoch::read(&client, &keyspace).await.map_err(failed)?;
+        let keyspace = Arc::new(keyspace.in_epoch(epoch));
         let loaded = load::oldest(&client, &keyspace).await.map_err(failed)?;
         let newest = loaded.newest;
         let feed = Arc::new(Feed::new(loaded));
@@ -95,7 +101,7 @@ impl Etcd {
         feed.approach(newest).await.map_err(failed)?;
         let picture = feed.published.picture();
         tracing::info!(
-            cluster = %format_args!("{:x}", feed.cluster()), revision = %picture.revision, compacted = %picture.compacted,
+            cluster = %format_args!("{:x}", feed.cluster()), epoch, revision = %picture.revision, compacted = %picture.compacted,
             objects = picture.objects.len(), "opened the store in etcd"
         );
         let (writes, tasks) = (Semaphore::new(WRITES), Mutex::new(tasks));
@@ -133,7 +139,7 @@ impl Etcd {
             return Err(Error::Closed);
         }
         let response = self.client.transact(request).await.map_err(Fault::of_write)?;
-        let committed = transaction::answer(&transaction, response)?;
+        let committed = transaction::answer(&transaction, response, &self.keyspace)?;
         if let Some(newest) = committed.revisions.iter().flatten().max() {
             self.wait_to_read(*newest).await;
         }
@@ -170,6 +176,20 @@ impl Drop for Etcd {
     }
 }
 
+impl Engine for Etcd {
+    fn moment(&self) -> BoxFuture<'_, Result<Moment, Error>> {
+        async move {
+            self.barrier.pass().await?;
+            Ok(Moment::of(self.feed.published.picture()))
+        }
+        .boxed()
+    }
+
+    fn identity(&self) -> String {
+        self.id()
+    }
+}
+
 impl Store for Etcd {
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, Error>> {
         self.submit(transaction).boxed()
@@ -194,6 +214,14 @@ impl Store for Etcd {
 
     fn revision(&self) -> Revision {
         self.feed.published.revision()
+    }
+
+    fn figures(&self) -> Figures {
+        self.feed.published.figures()
+    }
+
+    fn count(&self, prefix: &str) -> Option<usize> {
+        Some(self.feed.published.count(prefix))
     }
 
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {

@@ -11,9 +11,11 @@
 //!
 //! It deliberately does not retry, does not parse values and has no notion of resource or namespace.
 
+mod backup;
 mod embedded;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod figures;
 mod limits;
 mod memory;
 mod model;
@@ -22,12 +24,19 @@ mod sealed;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+pub use backup::{
+    Backup, BackupError, Checker, Contents, Engine, Moment, REVISION_GAP, Reader, RestoreError, check as check_backup,
+    revision_after,
+};
+#[cfg(any(test, feature = "faults"))]
+pub use embedded::FaultyDrive;
 pub use embedded::{Clock, Embedded, Options};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
+pub use figures::{Figures, Spread};
 pub use memory::Retention;
 pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,
     Transaction, Watch,
 };
-pub use sealed::{Sealed, SealingKey};
+pub use sealed::{SealCheck, Sealed, SealingKey};

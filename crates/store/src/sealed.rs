@@ -20,6 +20,7 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
+use crate::figures::Figures;
 use crate::model::{
     Change, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store, Transaction,
     Watch,
@@ -211,6 +212,25 @@ impl Seal {
     }
 }
 
+/// Whether the values of a backup can be opened, before anything is made of it.
+#[derive(Debug)]
+pub struct SealCheck(Seal);
+
+impl SealCheck {
+    /// With these keys, for what lies under the prefixes.
+    pub fn new(keys: Vec<SealingKey>, prefixes: Vec<String>) -> Self {
+        Self(Seal { keys, prefixes })
+    }
+
+    /// Opens the value, if it is sealed.
+    ///
+    /// # Errors
+    /// None of the keys opens it.
+    pub fn check(&self, record: &Record) -> Result<(), Error> {
+        self.0.unseal(&record.key, &record.value).map(drop)
+    }
+}
+
 impl Store for Sealed {
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, Error>> {
         async move {
@@ -254,6 +274,14 @@ impl Store for Sealed {
 
     fn revision(&self) -> Revision {
         self.inner.revision()
+    }
+
+    fn figures(&self) -> Figures {
+        self.inner.figures()
+    }
+
+    fn count(&self, prefix: &str) -> Option<usize> {
+        self.inner.count(prefix)
     }
 
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {

@@ -21,7 +21,8 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("essaim-directory", &["essaim-api", "essaim-backend"]),
     ("essaim-controllers", &["essaim-api", "essaim-backend", "essaim-plan"]),
     ("essaim-gateway", &["essaim-api"]),
-    ("essaim-cli", &["essaim-api"]),
+    // It verifies a backup while it arrives.
+    ("essaim-cli", &["essaim-api", "essaim-store"]),
     ("essaim-testkit", &["essaim-api", "essaim-apiserver", "essaim-backend", "essaim-store", "essaim-swarm"]),
     ("essaim", &["*"]),
     ("xtask", &["essaim-api", "essaim-plan"]),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use essaim_schema::{FieldPath, SelectableField, builtin::Builtin, openapi};
 
-use super::{EVENTS_GROUP, Resource, api_version, stored_head};
+use super::{EVENTS_GROUP, Resource, ResourceName, api_version, stored_head};
 
 /// The group and kind of a resource, and its selectable fields: label and path.
 type Selectable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
@@ -89,6 +89,7 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
         deprecation_warning: None,
         served_api_versions: if is_event { vec!["v1".into(), "events.k8s.io/v1".into()] } else { vec![own] },
         identity,
+        series: ResourceName::new(group, version, plural),
         definition: None,
     }
 }
@@ -112,11 +113,13 @@ fn selectable_fields(group: &str, kind: &str) -> Vec<SelectableField> {
 
 #[cfg(test)]
 mod tests {
-    use crate::catalogue::{Catalogue, SECRETS_PREFIX};
+    use crate::catalogue::{Catalogue, DEFINITIONS_PREFIX, EXTENSIONS_GROUP, SECRETS_PREFIX};
 
     #[test]
-    fn secrets_lie_where_they_are_sealed() {
-        assert_eq!(Catalogue::new().find("", "v1", "secrets").unwrap().storage_prefix, SECRETS_PREFIX);
+    fn kinds_lie_where_others_look_for_them() {
+        let prefix = |group, plural| Catalogue::new().find(group, "v1", plural).unwrap().storage_prefix.clone();
+        assert_eq!(prefix("", "secrets"), SECRETS_PREFIX);
+        assert_eq!(prefix(EXTENSIONS_GROUP, "customresourcedefinitions"), DEFINITIONS_PREFIX);
     }
 
     #[test]

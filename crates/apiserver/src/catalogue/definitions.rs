@@ -10,7 +10,7 @@ use essaim_store::{Key, Record, Revision};
 use essaim_structured_merge as merge;
 use serde_json::Value;
 
-use super::{DefinitionRef, Resource, api_version, stored_head};
+use super::{DefinitionRef, Resource, ResourceName, api_version, stored_head};
 use crate::{registry::Converter, webhook::Caller};
 
 /// One CustomResourceDefinition and what became of it.
@@ -145,6 +145,7 @@ fn resource(compiled: &Compiled, at: usize, origin: &DefinitionRef) -> Resource 
         deprecation_warning: deprecation_warning(definition, version),
         served_api_versions: served.into_iter().map(|name| api_version(group, name)).collect(),
         identity: compiled.first_identity + at as u64,
+        series: ResourceName::new(group, &version.name, &names.plural),
         definition: Some(origin.clone()),
     }
 }

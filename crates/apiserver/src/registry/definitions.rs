@@ -28,6 +28,8 @@ use crate::{
 
 /// Where the definitions lie.
 const PREFIX: &str = "/registry/apiextensions.k8s.io/customresourcedefinitions/";
+/// A condition says no more than this: it is written into an object that may be as large as an object can be.
+const LONGEST_MESSAGE: usize = 4_096;
 /// How often the conditions are computed again when somebody changes the definitions meanwhile.
 const ATTEMPTS: usize = 10;
 
@@ -184,7 +186,8 @@ fn set_status(object: &mut Value, custom: &Custom, now: &str) {
     let compiled = match (&custom.definition, &custom.conflict) {
         (Err(errors), _) => {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            set_condition(conditions, "NonStructuralSchema", true, "Violations", &errors.join(", "), now);
+            let message: String = errors.join(", ").chars().take(LONGEST_MESSAGE).collect();
+            set_condition(conditions, "NonStructuralSchema", true, "Violations", &message, now);
             return;
         }
         (Ok(_), Some((reason, message))) => {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     DeleteOptions, Deleted, List, ListOptions, Operation, Part, Registry, Scope,
+    admission::Act,
     codec::{self, Codec},
     commit::Failure,
     conversion,
@@ -66,7 +67,10 @@ impl Registry {
         if is_permanent(resource, name) {
             return Err(forbidden(resource, name, "this namespace may not be deleted").into());
         }
-        self.admit(scope, Part::Main, Operation::Delete, live.clone(), Some(&live), options.dry_run)?;
+        let user = options.user.as_deref();
+        let act = Act { part: Part::Main, operation: Operation::Delete, user, dry_run: options.dry_run };
+        self.admit(scope, act, live.clone(), Some(&live))?;
+        self.ask_about_deletion(scope, &live, options).await?;
 
         let mut object = live.clone();
         let now = (self.clock)();

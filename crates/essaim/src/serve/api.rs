@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{roles, store::Opened};
+use super::{backup, roles, store::Opened};
 use crate::{
     configuration::{Audit, Configuration, Oidc as OidcSettings, Token},
     error::Error,
@@ -34,6 +34,7 @@ pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) 
     let store = Opened::open(configuration).await?;
     let sealed = store.sealed(&configuration.data_dir).await?;
     let mut options = Options::new(Arc::new(crate::now));
+    options.url = Some(endpoint(configuration.listen).url);
     options.tokens = tokens(&configuration.tokens)?;
     options.issued_tokens =
         Some(IssuedTokens { namespace: names::SYSTEM_NAMESPACE.into(), secret_type: names::TOKEN_SECRET_TYPE.into() });
@@ -42,7 +43,7 @@ pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) 
     options.oidc = configuration.oidc.as_ref().map(oidc).transpose()?;
     options.audit = configuration.audit.as_ref().map(audit).transpose()?;
     options.bootstrap_manifests = manifests()?;
-    options.raw_handlers = vec![reconciles(journal)];
+    options.raw_handlers = vec![reconciles(journal), backup::handler(store.engine())];
     let server = ApiServer::start(sealed, options).await.map_err(|error| Error::ApiServer(error.into()))?;
     let tls = tls::ensure(&configuration.data_dir, &endpoint(configuration.listen), crate::now());
     Ok(Api { server: Arc::new(server), tls: tls.map_err(|error| Error::ApiServer(error.into()))?, store })

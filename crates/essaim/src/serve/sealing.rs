@@ -15,15 +15,34 @@ use essaim_store::SealingKey;
 use crate::error::Error;
 
 /// In the data directory; may be a link to a place that backups of the store do not reach.
-pub(super) const FILE: &str = "sealing.keys";
+pub(crate) const FILE: &str = "sealing.keys";
 
 /// The key that seals, and those that only open. Makes the file where there is none.
 pub(super) fn keys(data_dir: &Path) -> Result<(SealingKey, Vec<SealingKey>), Error> {
     let path = data_dir.join(FILE);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path)?,
-        read => read.map_err(|source| Error::Read { path: path.clone(), source })?,
+    let text = match read(&path)? {
+        Some(text) => text,
+        None => make(&path)?,
     };
+    parse(&path, &text)
+}
+
+/// All keys of a file that may be absent.
+pub(crate) fn existing(data_dir: &Path) -> Result<Vec<SealingKey>, Error> {
+    let path = data_dir.join(FILE);
+    let Some(text) = read(&path)? else { return Ok(Vec::new()) };
+    let (first, older) = parse(&path, &text)?;
+    Ok([vec![first], older].concat())
+}
+
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(|source| Error::Read { path: path.into(), source }),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<(SealingKey, Vec<SealingKey>), Error> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut keys = lines.enumerate().map(|(at, line)| {
         let mut bytes = [0; 32];

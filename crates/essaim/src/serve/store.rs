@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use essaim_apiserver::SECRETS_PREFIX;
-use essaim_store::{Embedded, Etcd, EtcdOptions, EtcdTls, Options, Sealed, Store};
+use essaim_store::{Embedded, Engine, Etcd, EtcdOptions, EtcdTls, Options, Sealed, Store};
 
 use super::sealing;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The file, in the data directory.
-pub(super) const FILE: &str = "store.redb";
+pub(crate) const FILE: &str = "store.redb";
 
 /// An open store.
 pub(super) enum Opened {
@@ -30,9 +30,7 @@ impl Opened {
                 opened.map(Self::File).map_err(|source| Error::Store { place: path.display().to_string(), source })
             }
             StoreAt::Etcd { endpoints, files } => {
-                let mut options = EtcdOptions::new(endpoints);
-                options.tls = files.as_ref().map(tls).transpose()?;
-                let opened = Etcd::open(options).await;
+                let opened = Etcd::open(etcd_options(endpoints, files.as_ref())?).await;
                 opened.map(Self::Etcd).map_err(|source| Error::Store { place: endpoints.join(", "), source })
             }
         }
@@ -41,13 +39,17 @@ impl Opened {
     /// The store as the API server gets it: with its Secrets sealed. Several processes on one etcd need the same keys.
     pub(super) async fn sealed(&self, data_dir: &Path) -> Result<Arc<dyn Store>, Error> {
         let (first, older) = sealing::keys(data_dir)?;
-        let inner: Arc<dyn Store> = match self {
-            Self::File(store) => store.clone(),
-            Self::Etcd(store) => store.clone(),
-        };
-        let sealed = Sealed::open(inner, first, older, vec![SECRETS_PREFIX.to_owned()]).await;
+        let sealed = Sealed::open(self.engine(), first, older, vec![SECRETS_PREFIX.to_owned()]).await;
         let sealed = sealed.map_err(|source| Error::Store { place: "the sealed store".into(), source })?;
         Ok(Arc::new(sealed))
+    }
+
+    /// The store below the seal, for backups.
+    pub(super) fn engine(&self) -> Arc<dyn Engine> {
+        match self {
+            Self::File(store) => store.clone(),
+            Self::Etcd(store) => store.clone(),
+        }
     }
 
     /// Ends watches, and lets go of the store once its last batch is on disk.
@@ -57,6 +59,13 @@ impl Opened {
             Self::Etcd(store) => store.close(),
         }
     }
+}
+
+/// How an etcd is reached.
+pub(crate) fn etcd_options(endpoints: &[String], files: Option<&EtcdFiles>) -> Result<EtcdOptions, Error> {
+    let mut options = EtcdOptions::new(endpoints);
+    options.tls = files.map(tls).transpose()?;
+    Ok(options)
 }
 
 fn tls(files: &EtcdFiles) -> Result<EtcdTls, Error> {

@@ -26,6 +26,9 @@ use crate::{
 };
 
 mod load;
+mod restored;
+
+pub(super) use restored::Restored;
 
 pub(super) const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
 pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
@@ -84,20 +87,8 @@ pub(super) struct Disk {
 impl Disk {
     /// Opens or makes the file and reads it into a picture.
     pub(super) fn open(path: &Path) -> Result<(Self, Picture), Fault> {
-        // It holds secrets, so nobody else may read it.
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(Fault::Io)?;
-        let opened = Self::open_backend(FileBackend::new(file)?)?;
-        // A file whose name is not on disk is lost with the power, whatever was synced into it.
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or_else(|| Path::new("."));
-        File::open(parent).and_then(|directory| directory.sync_all()).map_err(Fault::Io)?;
+        let opened = Self::open_backend(FileBackend::new(open_or_make(path)?)?)?;
+        sync_name(path)?;
         Ok(opened)
     }
 
@@ -135,6 +126,20 @@ impl Disk {
     }
 }
 
+/// It holds secrets, so nobody else may read it.
+fn open_or_make(path: &Path) -> Result<File, Fault> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(Fault::Io)
+}
+
+/// A file whose name is not on disk is lost with the power, whatever was synced into it.
+pub(super) fn sync_name(path: &Path) -> Result<(), Fault> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    File::open(parent).and_then(|directory| directory.sync_all()).map_err(Fault::Io)
+}
+
 fn is_initialised(database: &Database) -> Result<bool, Fault> {
     let tables: Vec<String> = database.begin_read()?.list_tables()?.map(|table| table.name().to_owned()).collect();
     if tables.iter().any(|name| name == META.name()) {
@@ -145,16 +150,20 @@ fn is_initialised(database: &Database) -> Result<bool, Fault> {
 
 fn initialise(database: &Database) -> Result<(), Fault> {
     let transaction = database.begin_write()?;
-    {
-        transaction.open_table(OBJECTS)?;
-        transaction.open_table(EVENTS)?;
-        let mut meta = transaction.open_table(META)?;
-        meta.insert("format", FORMAT)?;
-        meta.insert("id", uuid::Uuid::new_v4().as_u128())?;
-        meta.insert("next", 1)?;
-        meta.insert("compacted", 0)?;
-    }
+    transaction.open_table(OBJECTS)?;
+    transaction.open_table(EVENTS)?;
+    found(&transaction, Revision(0))?;
     Ok(transaction.commit()?)
+}
+
+/// Makes it a store, with a new identity, whose history begins after a revision.
+fn found(transaction: &WriteTransaction, newest: Revision) -> Result<(), Fault> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert("format", FORMAT)?;
+    meta.insert("id", uuid::Uuid::new_v4().as_u128())?;
+    meta.insert("next", u128::from(newest.0) + 1)?;
+    meta.insert("compacted", u128::from(newest.0))?;
+    Ok(())
 }
 
 /// One write for each key, whatever a batch did to it in between, in the order of the tree.

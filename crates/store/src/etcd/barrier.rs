@@ -90,7 +90,7 @@ impl Rounds {
         if timeout(GRACE, self.feed.arrival(newest)).await.is_ok() {
             return Ok(());
         }
-        let newest = self.client.touch(&self.keyspace.fence).await?;
+        let newest = self.keyspace.revision(self.client.touch(&self.keyspace.fence).await?);
         // The limit of the whole round is shorter than this one, unless nothing else took any time.
         timeout(LIMIT, self.feed.arrival(newest)).await.map_err(|_| Fault::Late { revision: newest })
     }

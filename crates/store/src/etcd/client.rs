@@ -28,7 +28,7 @@ use super::{
         StatusResponse, TxnRequest, TxnResponse, WatchCreateRequest, WatchRequest, WatchResponse,
     },
 };
-use crate::model::{Error, Revision};
+use crate::model::Error;
 
 /// No call takes longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
@@ -70,11 +70,11 @@ impl Client {
         self.ask("/etcdserverpb.KV/Range", request).await
     }
 
-    /// Puts an empty value and says at which revision. May happen twice, so it is not for objects.
-    pub(super) async fn touch(&self, key: &str) -> Result<Revision, Fault> {
+    /// Puts an empty value and says at which of its revisions. May happen twice, so it is not for objects.
+    pub(super) async fn touch(&self, key: &str) -> Result<i64, Fault> {
         let request = PutRequest { key: key.into(), value: Vec::new() };
         let response: PutResponse = self.ask("/etcdserverpb.KV/Put", request).await?;
-        Ok(revision(response.header.ok_or(Fault::Malformed { what: "header" })?.revision))
+        Ok(response.header.ok_or(Fault::Malformed { what: "header" })?.revision)
     }
 
     pub(super) async fn transact(&self, request: TxnRequest) -> Result<TxnResponse, Fault> {
@@ -211,14 +211,4 @@ fn channel(endpoint: &str, options: &EtcdOptions) -> Result<Channel, Error> {
         None => return Err(Error::Invalid(format!("the endpoint {endpoint} is https, but no authority is trusted"))),
     };
     Ok(builder.connect_lazy())
-}
-
-/// A revision as etcd tells it.
-pub(super) fn revision(number: i64) -> Revision {
-    Revision(u64::try_from(number).unwrap_or(0))
-}
-
-/// A revision as etcd is told it.
-pub(super) fn number(revision: Revision) -> i64 {
-    i64::try_from(revision.0).unwrap_or(i64::MAX)
 }

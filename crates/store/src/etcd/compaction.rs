@@ -6,20 +6,19 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    client::{Client, number, revision},
+    client::Client,
     fault::Fault,
     keyspace::Keyspace,
     wire::{CompactionRequest, Compare, Expected, PutRequest, RangeRequest, Request, RequestOp, Response, TxnRequest},
 };
-use crate::model::Revision;
 
 /// What a process knows of the race.
 #[derive(Clone, Copy, Default)]
 struct Race {
     /// How often the key was written; 0 before it ever was.
     version: i64,
-    /// The newest revision when the last round was over.
-    then: Option<Revision>,
+    /// Etcd's newest revision when the last round was over.
+    then: Option<i64>,
 }
 
 /// Runs until it is dropped.
@@ -47,7 +46,7 @@ async fn round(client: &Client, keyspace: &Keyspace, race: Race) -> Result<Race,
             failure: vec![RequestOp { request: Some(Request::Range(range)) }],
         })
         .await?;
-    let now = revision(response.header.ok_or(Fault::Malformed { what: "header" })?.revision);
+    let now = response.header.ok_or(Fault::Malformed { what: "header" })?.revision;
     if !response.succeeded {
         let found = response.responses.into_iter().find_map(|step| match step.response {
             Some(Response::Range(range)) => Some(range.kvs.first().map_or(0, |kv| kv.version)),
@@ -61,10 +60,10 @@ async fn round(client: &Client, keyspace: &Keyspace, race: Race) -> Result<Race,
     Ok(Race { version: race.version + 1, then: Some(now) })
 }
 
-async fn forget(client: &Client, then: Revision) -> Result<(), Fault> {
-    match client.compact(CompactionRequest { revision: number(then) }).await {
+async fn forget(client: &Client, then: i64) -> Result<(), Fault> {
+    match client.compact(CompactionRequest { revision: then }).await {
         Ok(_) => {
-            tracing::debug!(revision = %then, "compacted etcd");
+            tracing::debug!(revision = then, "compacted etcd");
             Ok(())
         }
         // Somebody else did, with etcd's own means.

@@ -39,6 +39,12 @@ pub(super) enum Fault {
     TooOld { version: String },
     #[error("changes do not arrive from etcd at the moment")]
     NotFollowed,
+    #[error("a restore into this etcd goes on, or did not end: remove all keys under the prefix and restore again")]
+    Restoring,
+    #[error("a backup was restored into this etcd: start this process again")]
+    AnotherEpoch,
+    #[error("what another restore wrote is in the way")]
+    Disturbed,
 }
 
 impl Fault {
@@ -55,7 +61,11 @@ impl Fault {
     /// Whether the picture does not follow from the one before any more.
     pub(super) fn needs_reading_anew(&self) -> bool {
         match self {
-            Self::Compacted { .. } | Self::Contradicted(_) | Self::Disordered { .. } | Self::WentBack { .. } => true,
+            Self::Compacted { .. }
+            | Self::Contradicted(_)
+            | Self::Disordered { .. }
+            | Self::WentBack { .. }
+            | Self::AnotherEpoch => true,
             Self::Unreachable(_)
             | Self::Refused(_)
             | Self::Broken(_)
@@ -64,13 +74,16 @@ impl Fault {
             | Self::Malformed { .. }
             | Self::Canceled { .. }
             | Self::TooOld { .. }
-            | Self::NotFollowed => false,
+            | Self::NotFollowed
+            | Self::Restoring
+            | Self::Disturbed => false,
         }
     }
 
     /// What the author of a transaction is told. What may have happened is never reported as what did not.
     pub(super) fn of_write(self) -> Error {
         let operation = match &self {
+            Self::Refused(status) if is_about_size(status) => return Error::TooLarge(status.message().to_owned()),
             Self::Refused(status) if status.code() == Code::InvalidArgument => {
                 return Error::Invalid(status.message().to_owned());
             }
@@ -98,6 +111,12 @@ impl From<Status> for Fault {
         }
         Self::Broken(status)
     }
+}
+
+/// Whether etcd was started with a smaller `--max-request-bytes` than usual: it refuses by itself, and before it gRPC does.
+fn is_about_size(status: &Status) -> bool {
+    let (refused, undelivered) = ("request is too large", "message larger than max");
+    status.message().contains(refused) || status.message().contains(undelivered)
 }
 
 /// Whether etcd, answering so, has certainly not done what it was asked.

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    client::{Client, LIMIT, revision},
+    client::{Client, LIMIT},
     fault::Fault,
     keyspace::Keyspace,
     load::Loaded,
@@ -88,7 +88,7 @@ impl Feed {
         let key = keyspace.fence.clone().into_bytes();
         let request = RangeRequest { key, range_end: Vec::new(), limit: 1, revision: 0, keys_only: true };
         let header = client.range(request).await?.header.ok_or(Fault::Malformed { what: "header" })?;
-        let found = revision(header.revision);
+        let found = keyspace.revision(header.revision);
         if found < known || header.cluster_id != cluster {
             return Err(Fault::WentBack { known, found });
         }

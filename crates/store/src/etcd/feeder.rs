@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{
-    client::{Client, number, revision},
+    client::Client,
     fault::Fault,
     feed::Feed,
     keyspace::{Keyspace, Place},
@@ -108,7 +108,7 @@ impl Feeder {
         }
         let after = self.feed.complete();
         let (key, range_end) = self.keyspace.range();
-        let start_revision = number(after) + 1;
+        let start_revision = self.keyspace.number(after) + 1;
         let create = WatchCreateRequest { key, range_end, start_revision, progress_notify: true, fragment: true };
         let mut watch = match self.client.watch(create).await {
             Ok(watch) => watch,
@@ -152,7 +152,7 @@ impl Feeder {
         if response.events.is_empty() && pieces.is_empty() {
             // Nothing happened under the prefix up to this revision; the notice stands in line behind all changes.
             let header = response.header.ok_or(Fault::Malformed { what: "header" })?;
-            self.feed.arrive(revision(header.revision));
+            self.feed.arrive(self.keyspace.revision(header.revision));
             return Ok(());
         }
         pieces.extend(response.events);
@@ -169,12 +169,16 @@ impl Feeder {
         for event in events {
             let deleted = event.is_deletion();
             let kv = event.kv.ok_or(Fault::Malformed { what: "key" })?;
-            let (created, modified) = (revision(kv.create_revision), revision(kv.mod_revision));
+            let created = self.keyspace.revision(kv.create_revision);
+            let modified = self.keyspace.revision(kv.mod_revision);
             if modified <= before {
                 continue; // Told again, for example by a member that was behind the one before.
             }
             if modified <= complete || modified < next.revision {
                 return Err(Fault::Disordered { revision: modified });
+            }
+            if kv.key == self.keyspace.epoch_key.as_bytes() {
+                return Err(Fault::AnotherEpoch);
             }
             if let Place::Object(key) = self.keyspace.place(&kv.key) {
                 let mutation = if deleted { Mutation::Delete(key) } else { Mutation::Put(key, Bytes::from(kv.value)) };

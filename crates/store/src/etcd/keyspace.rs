@@ -2,8 +2,11 @@
 //!
 //! The engine's own keys lie under the prefix, so that its one watch hears of them too: their changes move the revision
 //! on although they are no changes of the store.
+//!
+//! And what etcd's revisions are to the store: the same, until a backup was restored into an etcd, whose own revisions cannot be set.
+//! From then on each is greater by a number that lies in etcd too, the epoch.
 
-use crate::model::{Error, Key};
+use crate::model::{Error, Key, Revision};
 
 /// Below the prefix; no path of an API begins with a dot.
 const OWN: &str = ".essaim/";
@@ -16,6 +19,9 @@ pub(super) struct Keyspace {
     pub(super) fence: String,
     /// Written by whoever compacts, see `compaction`.
     pub(super) compaction: String,
+    /// Written by a restore only, see `epoch`.
+    pub(super) epoch_key: String,
+    epoch: u64,
 }
 
 /// What a key of etcd is to the store.
@@ -33,7 +39,31 @@ impl Keyspace {
         }
         let own = format!("{prefix}{OWN}");
         let (fence, compaction) = (format!("{own}fence"), format!("{own}compaction"));
-        Ok(Self { prefix: prefix.to_owned(), own, fence, compaction })
+        let epoch_key = format!("{own}epoch");
+        Ok(Self { prefix: prefix.to_owned(), own, fence, compaction, epoch_key, epoch: 0 })
+    }
+
+    /// The same keys in another epoch.
+    pub(super) fn in_epoch(self, epoch: u64) -> Self {
+        Self { epoch, ..self }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// A revision as etcd tells it; what etcd has not set stays 0.
+    pub(super) fn revision(&self, number: i64) -> Revision {
+        match u64::try_from(number) {
+            Ok(number) if number > 0 => Revision(self.epoch.saturating_add(number)),
+            _ => Revision(0),
+        }
+    }
+
+    /// A revision as etcd is told it; those of earlier epochs are 0 or less.
+    pub(super) fn number(&self, revision: Revision) -> i64 {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        signed(revision.0).saturating_sub(signed(self.epoch))
     }
 
     /// The first key, and the first behind the last, as etcd wants them.

@@ -10,7 +10,8 @@ use imbl::Vector;
 use tonic::Code;
 
 use super::{
-    client::{Client, number, revision},
+    client::Client,
+    epoch,
     fault::Fault,
     keyspace::{Keyspace, Place},
     wire::{KeyValue, RangeRequest},
@@ -37,7 +38,8 @@ pub(super) struct Loaded {
 /// The revision is made first, by a write of our own: it belongs to this prefix, so that every other process reaches it,
 /// also when nothing but something foreign is written to etcd for a long time.
 pub(super) async fn newest(client: &Client, keyspace: &Keyspace) -> Result<Loaded, Fault> {
-    let newest = client.touch(&keyspace.fence).await?;
+    epoch::check(client, keyspace).await?;
+    let newest = keyspace.revision(client.touch(&keyspace.fence).await?);
     at(client, keyspace, newest, newest).await
 }
 
@@ -46,10 +48,10 @@ pub(super) async fn oldest(client: &Client, keyspace: &Keyspace) -> Result<Loade
     let key = keyspace.compaction.clone().into_bytes();
     let request = RangeRequest { key, range_end: Vec::new(), limit: 1, revision: 0, keys_only: false };
     let told = client.range(request).await?.kvs.pop().and_then(|kv| String::from_utf8(kv.value).ok()?.parse().ok());
-    let Some(oldest) = told.filter(|oldest| *oldest > 0).map(Revision) else {
+    let Some(oldest) = told.filter(|oldest| *oldest > 0).map(|oldest| keyspace.revision(oldest)) else {
         return self::newest(client, keyspace).await;
     };
-    let newest = client.touch(&keyspace.fence).await?;
+    let newest = keyspace.revision(client.touch(&keyspace.fence).await?);
     match at(client, keyspace, oldest, newest).await {
         // Compacted further meanwhile, or it is told of a time before etcd was restored.
         Err(Fault::Refused(status)) if status.code() == Code::OutOfRange => self::newest(client, keyspace).await,
@@ -62,12 +64,12 @@ async fn at(client: &Client, keyspace: &Keyspace, then: Revision, newest: Revisi
     let (mut objects, mut cluster) = (Objects::default(), 0);
     loop {
         let range_end = range_end.clone();
-        let request = RangeRequest { key, range_end, limit: PAGE, revision: number(then), keys_only: false };
+        let request = RangeRequest { key, range_end, limit: PAGE, revision: keyspace.number(then), keys_only: false };
         let page = client.range(request).await?;
         cluster = page.header.map_or(cluster, |header| header.cluster_id);
         let last = page.kvs.last().map(|kv| kv.key.clone());
         let records = page.kvs.into_iter().filter_map(|kv| match keyspace.place(&kv.key) {
-            Place::Object(key) => Some((key.clone(), Arc::new(record(key, kv)))),
+            Place::Object(key) => Some((key.clone(), Arc::new(record(keyspace, key, kv)))),
             Place::Other => None,
         });
         objects.extend(records);
@@ -79,7 +81,7 @@ async fn at(client: &Client, keyspace: &Keyspace, then: Revision, newest: Revisi
 }
 
 /// A record of the store, from one of etcd.
-pub(super) fn record(key: Key, kv: KeyValue) -> Record {
-    let (created, modified) = (revision(kv.create_revision), revision(kv.mod_revision));
+pub(super) fn record(keyspace: &Keyspace, key: Key, kv: KeyValue) -> Record {
+    let (created, modified) = (keyspace.revision(kv.create_revision), keyspace.revision(kv.mod_revision));
     Record { key, value: Bytes::from(kv.value), created, modified }
 }

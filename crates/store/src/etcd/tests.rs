@@ -3,6 +3,7 @@
 mod limits;
 mod outages;
 mod proxy;
+mod restore;
 mod server;
 mod several;
 
@@ -58,6 +59,11 @@ async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// A revision as etcd numbers it, where nothing was ever restored.
+fn number(revision: Revision) -> i64 {
+    i64::try_from(revision.0).unwrap()
 }
 
 fn key(path: &str) -> Key {

@@ -3,7 +3,6 @@
 use prost::Message as _;
 
 use super::{
-    client::{number, revision},
     fault::Fault,
     keyspace::Keyspace,
     load::record,
@@ -21,7 +20,7 @@ const REQUEST_BYTES: usize = (3 << 19) - 1_024;
 
 /// What etcd is asked: to compare, then to change, or else to show what stands in the way.
 ///
-/// Errors: [`Error::Invalid`] if etcd would refuse it, or a key is not this store's.
+/// Errors: [`Error::Invalid`] or [`Error::TooLarge`] if etcd would refuse it, or a key is not this store's.
 pub(super) fn request(transaction: &Transaction, keyspace: &Keyspace) -> Result<TxnRequest, Error> {
     let Transaction { preconditions, mutations } = transaction;
     if mutations.len() > OPERATIONS || preconditions.len() > OPERATIONS {
@@ -32,25 +31,29 @@ pub(super) fn request(transaction: &Transaction, keyspace: &Keyspace) -> Result<
         keyspace.check(key)?;
     }
     let request = TxnRequest {
-        compare: preconditions.iter().map(compare).collect(),
+        compare: preconditions.iter().map(|precondition| compare(precondition, keyspace)).collect(),
         success: mutations.iter().map(change).collect(),
         failure: preconditions.iter().map(guarded).map(show).collect(),
     };
     match request.encoded_len() {
         bytes if bytes > REQUEST_BYTES => {
-            Err(Error::Invalid(format!("it takes {bytes} bytes; etcd takes {REQUEST_BYTES} in one request")))
+            Err(Error::TooLarge(format!("it takes {bytes} bytes; etcd takes {REQUEST_BYTES} in one request")))
         }
         _ => Ok(request),
     }
 }
 
 /// What became of it.
-pub(super) fn answer(transaction: &Transaction, response: TxnResponse) -> Result<Committed, Error> {
+pub(super) fn answer(
+    transaction: &Transaction,
+    response: TxnResponse,
+    keyspace: &Keyspace,
+) -> Result<Committed, Error> {
     let malformed = |what| Fault::Malformed { what }.of_write();
     if !response.succeeded {
-        return Err(conflict(transaction, response).unwrap_or_else(|| malformed("conflict")));
+        return Err(conflict(transaction, response, keyspace).unwrap_or_else(|| malformed("conflict")));
     }
-    let at = revision(response.header.ok_or_else(|| malformed("header"))?.revision);
+    let at = keyspace.revision(response.header.ok_or_else(|| malformed("header"))?.revision);
     if response.responses.len() != transaction.mutations.len() {
         return Err(malformed("steps"));
     }
@@ -61,11 +64,11 @@ pub(super) fn answer(transaction: &Transaction, response: TxnResponse) -> Result
 }
 
 /// The first precondition that does not hold, with what stands there.
-fn conflict(transaction: &Transaction, response: TxnResponse) -> Option<Error> {
+fn conflict(transaction: &Transaction, response: TxnResponse, keyspace: &Keyspace) -> Option<Error> {
     transaction.preconditions.iter().zip(response.responses).find_map(|(precondition, step)| {
         let Some(Response::Range(range)) = step.response else { return None };
         let key = guarded(precondition);
-        let current: Option<Record> = range.kvs.into_iter().next().map(|kv| record(key.clone(), kv));
+        let current: Option<Record> = range.kvs.into_iter().next().map(|kv| record(keyspace, key.clone(), kv));
         let expected = match precondition {
             Precondition::Absent(_) => None,
             Precondition::ModifiedAt(_, revision) => Some(*revision),
@@ -91,12 +94,14 @@ fn bytes(key: &Key) -> Vec<u8> {
     key.as_str().as_bytes().to_vec()
 }
 
-fn compare(precondition: &Precondition) -> Compare {
+fn compare(precondition: &Precondition, keyspace: &Keyspace) -> Compare {
     let modified = match precondition {
         Precondition::Absent(_) => 0,
-        // Nothing was ever changed at 0, but for etcd that is when absent keys were.
-        Precondition::ModifiedAt(_, revision) if revision.0 == 0 => -1,
-        Precondition::ModifiedAt(_, revision) => number(*revision),
+        // Nothing was ever changed at 0, but for etcd that is when absent keys were; nor before this epoch.
+        Precondition::ModifiedAt(_, revision) => match keyspace.number(*revision) {
+            ..=0 => -1,
+            number => number,
+        },
     };
     Compare::new(bytes(guarded(precondition)), Expected::ModRevision(modified))
 }

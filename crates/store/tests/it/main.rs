@@ -7,6 +7,7 @@
     reason = "this whole crate is tests; the lints know only functions marked as such"
 )]
 
+mod backup;
 mod compaction;
 mod crash;
 mod files;

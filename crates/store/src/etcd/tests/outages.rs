@@ -12,14 +12,11 @@ use std::{
 use futures::{StreamExt as _, future::join_all};
 
 use super::{
-    Error, Etcd, Revision, Server, Store as _, Watch, commit, get, hear_until, key, list, open,
+    Error, Etcd, Revision, Server, Store as _, Watch, commit, get, hear_until, key, list, number, open,
     proxy::{Proxy, Wire},
     put, wait_until, within, write,
 };
-use crate::{
-    conformance,
-    etcd::{client::number, wire::CompactionRequest},
-};
+use crate::{conformance, etcd::wire::CompactionRequest};
 
 /// What writers were told: key, value and revision of every acknowledged write.
 #[derive(Default)]

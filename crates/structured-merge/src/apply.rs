@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::adapt::adapt;
 use crate::compare::{Comparison, compare};
 use crate::conflict::Conflict;
 use crate::context::{ApplyContext, UpdateContext};
@@ -111,7 +112,7 @@ fn owners(live: Option<&Value>, scope: &UpdateContext<'_>) -> ManagedFields {
     };
     let stored = object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
     match stored.filter(|managed| !managed.is_empty()) {
-        Some(managed) => record::adapt(managed, scope),
+        Some(managed) => adapt(managed, live, scope),
         None => record::before_first_apply(&object::without_managed_fields(live), scope),
     }
 }

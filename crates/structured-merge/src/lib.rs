@@ -22,6 +22,7 @@
 //! Conversion between API versions, defaulting and schema validation are the caller's. All objects of one call are in the version
 //! and follow the schema that the context names.
 
+mod adapt;
 mod apply;
 mod compare;
 mod conflict;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::adapt::adapt;
 use crate::context::UpdateContext;
 use crate::error::Result;
 use crate::managed_fields::ManagedFields;
@@ -31,7 +32,7 @@ pub fn update(live: Option<&Value>, new: &Value, ctx: &UpdateContext<'_>) -> Res
         return Ok(stored);
     }
     let live = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
-    let managed = record::record_update(record::adapt(managed, ctx), &live, &stored, ctx);
+    let managed = record::record_update(adapt(managed, &live, ctx), &live, &stored, ctx);
     object::set_managed_fields(&mut stored, managed.encode());
     Ok(stored)
 }

@@ -52,7 +52,7 @@ impl Both {
             reset_fields: &[],
             known_versions: &[V1, V2],
         };
-        let live = live.map(|live| self.in_version(live, version));
+        let live = live.map(|live| convert(live, version));
         apply_across(live.as_ref(), &object(version, spec), &context, self).map(|applied| applied.object)
     }
 

@@ -56,7 +56,7 @@ use crate::{
     ApiError,
     catalogue::{Resource, api_version},
     heavy,
-    webhook::Caller,
+    webhook::{CallError, Caller},
 };
 
 pub(super) use self::views::{Views, Without, across};
@@ -111,7 +111,7 @@ impl Converter {
     pub(super) async fn convert(&self, objects: Vec<Value>, to: &str) -> Result<Vec<Value>, ApiError> {
         let question = review::Question::new(objects, to);
         let answer = self.caller.call(&self.config, "", &question.body(), PATIENCE).await;
-        let converted = answer.map_err(|error| question.failed(&error.to_string()));
+        let converted = answer.map_err(|error: CallError| question.failed(&error.to_string()));
         let converted = converted.and_then(|answer| question.read(answer)).map_err(|message| self.failure(&message))?;
         let completed = converted.into_iter().map(|mut object| {
             limits::check_depth(&object)?;

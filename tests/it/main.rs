@@ -2,6 +2,7 @@
 //!
 //! The site is that of `cargo xtask testbed up`; a test that finds none fails and says so. Each test has a platform of its own in a directory
 //! of its own, and servers whose names no other test uses. Tests that hurt machines run apart from the others (see `fixture::stage_alone`).
+//! Those of the API alone, such as `fire`, `several` and `clients`, need no site.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -9,6 +10,7 @@ mod backup;
 mod clients;
 mod drift;
 mod faults;
+mod fire;
 mod fixture;
 mod gateway;
 mod kills;

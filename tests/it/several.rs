@@ -41,7 +41,7 @@ fn processes_on_one_etcd_are_one_api_with_one_acting_controller() {
 }
 
 /// Copies what the processes have in common, as an administrator does.
-fn share(from: &Path, to: &Path) {
+pub(crate) fn share(from: &Path, to: &Path) {
     let (from, to) = (from.join("data"), to.join("data"));
     fs::create_dir_all(to.join("tls")).unwrap();
     for directory in [to.clone(), to.join("tls")] {

@@ -1,4 +1,9 @@
-//! A throw-away etcd of one member, for tests of several processes on one store.
+//! A throw-away etcd: of one member, for tests of several processes on one store; or of three, for tests of what becomes of them.
+
+mod cluster;
+mod room;
+
+pub use cluster::Cluster;
 
 use std::fs::{self, File};
 use std::net::TcpStream;

@@ -4,7 +4,7 @@
 //! certificate. Authorization evaluates the Role and binding objects behind the same API. Neither remembers anything
 //! but the compiled form of those objects.
 
-mod account_tokens;
+pub(crate) mod account_tokens;
 mod authenticate;
 mod authorize;
 mod bootstrap;

@@ -14,8 +14,12 @@ use tokio::sync::watch;
 
 pub(crate) use definitions::{Custom, Definitions};
 
+use crate::registry::Converter;
+
 /// The group of CustomResourceDefinition.
 pub(crate) const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+/// The group of the webhooks that are asked about writes.
+pub(crate) const WEBHOOKS_GROUP: &str = "admissionregistration.k8s.io";
 /// The group of the newer form of Event.
 pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 /// The group of Role and its like.
@@ -57,6 +61,8 @@ pub(crate) struct Resource {
     pub(crate) stored_head: String,
     /// The schema of the stored form, where that is another version of the same kind.
     pub(crate) storage_schema: Option<Structural>,
+    /// Who converts what is stored in another version, where versions differ in more than `apiVersion`.
+    pub(crate) conversion: Option<Arc<Converter>>,
     /// Prunes, fills in defaults and validates.
     pub(crate) schema: Structural,
     /// How server-side apply merges.
@@ -73,8 +79,25 @@ pub(crate) struct Resource {
     pub(crate) served_api_versions: Vec<String>,
     /// Equal for two entries exactly if they read stored objects alike; names parsed objects in the cache.
     pub(crate) identity: u64,
+    /// What is kept where it is kept for long, such as in figures.
+    pub(crate) series: Arc<ResourceName>,
     /// The CustomResourceDefinition it comes from.
     pub(crate) definition: Option<DefinitionRef>,
+}
+
+/// Which resource in which version, and nothing else of it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResourceName {
+    /// Empty for core.
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) plural: String,
+}
+
+impl ResourceName {
+    pub(crate) fn new(group: &str, version: &str, plural: &str) -> Arc<Self> {
+        Arc::new(Self { group: group.to_owned(), version: version.to_owned(), plural: plural.to_owned() })
+    }
 }
 
 /// The CustomResourceDefinition that an entry was made from.
@@ -102,6 +125,13 @@ impl Resource {
     /// Whether its objects are service accounts, for which tokens can be asked.
     pub(crate) fn has_tokens(&self) -> bool {
         self.built_in && self.is("", "serviceaccounts")
+    }
+
+    /// Whether a PUT also makes what is not there, as Kubernetes allows it for these kinds and for no other that is served here.
+    pub(crate) fn is_made_by_put(&self) -> bool {
+        let kind = (self.group.as_str(), self.kind.as_str());
+        let made = matches!(kind, ("coordination.k8s.io", "Lease") | ("" | EVENTS_GROUP, "Event") | (RBAC_GROUP, _));
+        self.built_in && made
     }
 
     /// What it adds to the OpenAPI document of its group and version.
@@ -153,6 +183,16 @@ impl Table {
     /// The resource of that kind; `api_version` as in objects and owner references.
     pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
         self.resources.iter().find(|one| one.kind == kind && one.api_version() == api_version)
+    }
+
+    /// The resource through which to look at stored text: in the version of the text if that is served, so that nothing has to be
+    /// converted; else in the version that is stored now, if that is served; else in any.
+    pub(crate) fn storing(&self, key: &Key, text: &[u8]) -> Option<&Arc<Resource>> {
+        let stores = |one: &&Arc<Resource>| key.as_str().starts_with(&one.storage_prefix);
+        let served = || self.resources.iter().filter(stores);
+        let in_its_version =
+            served().find(|one| one.conversion.is_some() && text.starts_with(one.stored_head.as_bytes()));
+        in_its_version.or_else(|| served().find(|one| one.storage_schema.is_none())).or_else(|| served().next())
     }
 
     /// One entry for each place where objects lie, whatever the number of versions.

@@ -155,6 +155,9 @@ impl ApiError {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "reason": self.reason, "code": self.code,
         });
+        if let (true, Some(status)) = (self.reason.is_empty(), status.as_object_mut()) {
+            status.remove("reason");
+        }
         let mut details = serde_json::Map::new();
         if let Some(subject) = &self.subject {
             for (key, value) in [("name", &subject.name), ("group", &subject.group), ("kind", &subject.kind)] {
@@ -180,6 +183,12 @@ impl ApiError {
         }
         status
     }
+}
+
+/// The error and what lies behind it, for the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// `notebookservers.essaim.dev`, or just the resource in the core group.

@@ -8,14 +8,49 @@
 //!                     ▲                                                           │
 //!                     └────────────── Status, Table, watch frames ◄──────────────┘
 //! ```
+//!
+//! # A server for tests
+//!
+//! A store in memory and a router in place of a socket; everything between them is what runs in production. The
+//! client acts as the user that it was made for, with that user's rights; members of `system:masters` may do everything.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use essaim_apiserver::{ApiServer, Options, UserInfo};
+//! use essaim_store::Embedded;
+//! use k8s_openapi::api::core::v1::ConfigMap;
+//! use kube::{Api, Client, api::PostParams};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Embedded::in_memory(essaim_store::Options::default())?;
+//! let server = ApiServer::start(store, Options::new(Arc::new(jiff::Timestamp::now))).await?;
+//! let client = Client::new(server.in_process(UserInfo::new("tester", ["system:masters"])), "default");
+//!
+//! let maps: Api<ConfigMap> = Api::default_namespaced(client);
+//! let map: ConfigMap = serde_json::from_value(serde_json::json!({"metadata": {"name": "one"}, "data": {"a": "b"}}))?;
+//! let made = maps.create(&PostParams::default(), &map).await?;
+//! assert!(made.metadata.resource_version.is_some());
+//! assert_eq!(maps.get("one").await?.data, map.data);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Kinds of one's own go into [`Options::bootstrap_manifests`], as CustomResourceDefinitions; they are served when
+//! [`ApiServer::start`] returns. The server ends when it is dropped, and its watches with it. The crate's
+//! `examples/in_process.rs` shows a typed kind, server-side apply and a watch; `examples/standalone.rs` a server with
+//! certificates, on a socket ([`ApiServer::serve`]), over a store in a file.
 
 mod audit;
 mod auth;
 mod catalogue;
 mod error;
 mod heavy;
+mod outgoing;
 mod registry;
 mod server;
+mod webhook;
 mod wire;
 
 pub use audit::{AuditError, AuditLog, AuditSettings};

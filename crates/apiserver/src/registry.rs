@@ -1,6 +1,6 @@
 //! Reads and writes of objects: the strategies between the wire and the store.
 //!
-//! The order of a write is that of Kubernetes: decode, strict check, prune, default, admission, validate, commit.
+//! The order of a write is that of Kubernetes: decode, strict check, prune, default, admission, validate, webhooks, commit.
 //! A write that changes nothing is answered with what stands there: no revision, no event.
 //!
 //! ```text
@@ -15,6 +15,7 @@ mod admission;
 mod cached_list;
 mod codec;
 mod commit;
+mod conversion;
 mod create;
 mod decode;
 mod definitions;
@@ -42,9 +43,11 @@ mod strategy;
 mod tasks;
 mod tokens;
 mod turns;
+mod underway;
 mod update;
 mod versions;
 mod watch;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -58,8 +61,10 @@ pub(crate) use model::{
     WatchOptions, WatchStream, WriteOptions, Written,
 };
 
+pub(crate) use conversion::Converter;
 pub(crate) use metadata::seconds;
 pub(crate) use presented::Presented;
+pub(crate) use underway::Underway;
 
 pub use admission::{Admission, AdmissionRequest, Operation};
 
@@ -91,6 +96,7 @@ pub(crate) struct Registry {
     codec: codec::Codec,
     cached_lists: cached_list::CachedLists,
     turns: turns::Turns,
+    webhooks: webhooks::Webhooks,
     definitions: tokio::sync::Mutex<crate::catalogue::Definitions>,
 }
 
@@ -105,6 +111,7 @@ impl Registry {
             codec: codec::Codec::default(),
             cached_lists: cached_list::CachedLists::default(),
             turns: turns::Turns::default(),
+            webhooks: webhooks::Webhooks::default(),
             definitions: tokio::sync::Mutex::default(),
         }
     }

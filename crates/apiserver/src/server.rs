@@ -10,6 +10,7 @@ mod attributes;
 mod held;
 mod limits;
 mod listener;
+mod metrics;
 mod raw;
 mod resources;
 mod service;
@@ -40,6 +41,8 @@ use service::Service;
 pub struct Options {
     /// The wall clock.
     pub clock: Clock,
+    /// Where clients reach the server, such as `https://api.example:6443`; for documents that have to say it.
+    pub url: Option<String>,
     /// Bearer tokens that are known from the start.
     pub tokens: Vec<StaticToken>,
     /// Where issued tokens are kept; without it there are none.
@@ -65,6 +68,7 @@ impl Options {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
+            url: None,
             tokens: Vec::new(),
             issued_tokens: None,
             service_account_key: None,

@@ -32,7 +32,11 @@ pub struct Arguments {
 /// Where a backup goes.
 enum Sink {
     /// A file under another name, and the name that it will have.
-    File { file: File, draft: Draft, name: PathBuf },
+    File {
+        file: File,
+        draft: Draft,
+        name: PathBuf,
+    },
     Stdout(io::Stdout),
 }
 
@@ -50,7 +54,11 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> Result<Exit, 
     sink.keep()?;
     let Contents { revision, objects, .. } = contents;
     let text = format!("revision {revision}, {objects} objects, {bytes} bytes: {}", arguments.output.display());
-    if is_stdout(&arguments.output) { note(&format!("{text}\n")) } else { println!("{text}") }
+    if is_stdout(&arguments.output) {
+        note(&format!("{text}\n"))
+    } else {
+        println!("{text}")
+    }
     Ok(Exit::AsWanted)
 }
 

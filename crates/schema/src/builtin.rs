@@ -80,11 +80,12 @@ impl Builtin {
     }
 }
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     include_str!("builtin/core.json"),
     include_str!("builtin/events.json"),
     include_str!("builtin/coordination.json"),
     include_str!("builtin/apiextensions.json"),
+    include_str!("builtin/admissionregistration.json"),
     include_str!("builtin/rbac.json"),
     include_str!("builtin/authorization.json"),
     include_str!("builtin/authentication.json"),

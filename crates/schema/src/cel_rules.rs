@@ -6,6 +6,7 @@
 
 mod budget;
 mod compile;
+mod condition;
 mod functions;
 mod instrument;
 mod names;
@@ -29,6 +30,7 @@ use crate::path::Path;
 use crate::{FieldError, Reason};
 
 pub(crate) use self::compile::compile;
+pub use self::condition::{Condition, all_hold};
 
 /// How many errors are collected.
 const MAX_ERRORS: usize = 50;
@@ -133,12 +135,7 @@ impl Pass {
                 rule.shown()
             ));
         }
-        let outcome = self.run(&rule.expression, rule, bindings, |value| {
-            value
-                .downcast_ref::<CelBool>()
-                .map(|held| *held.inner())
-                .ok_or_else(|| "the rule gave no boolean".to_owned())
-        });
+        let outcome = self.run(&rule.expression, rule, bindings, boolean);
         match outcome {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.message(rule, bindings)),
@@ -164,19 +161,29 @@ impl Pass {
         bindings: &Bindings<'_>,
         read: impl FnOnce(&dyn Val) -> Result<T, String>,
     ) -> Result<T, String> {
-        let evaluation = AssertUnwindSafe(|| -> Result<T, String> {
-            let mut context = Context::with_env(functions::env());
-            self.budget.install(&mut context).map_err(|error| error.to_string())?;
-            bindings.install(&mut context, rule);
-            let value = cel::Value::resolve_val(expression, &context).map_err(|error| explain(&error))?;
-            read(value.as_ref())
-        });
-        let outcome = catch_unwind(evaluation).unwrap_or_else(|_| Err("the evaluator failed".to_owned()));
-        if self.budget.is_exhausted() {
-            return Err("operation cancelled: actual cost limit exceeded".to_owned());
-        }
-        outcome
+        resolve(&self.budget, expression, |context| bindings.install(context, rule), read)
     }
+}
+
+/// Evaluates an expression with the variables that `install` gives it.
+fn resolve<'v, T>(
+    budget: &Arc<Budget>,
+    expression: &Expression,
+    install: impl FnOnce(&mut Context<'_, 'v>),
+    read: impl FnOnce(&dyn Val) -> Result<T, String>,
+) -> Result<T, String> {
+    let evaluation = AssertUnwindSafe(|| -> Result<T, String> {
+        let mut context = Context::with_env(functions::env());
+        budget.install(&mut context).map_err(|error| error.to_string())?;
+        install(&mut context);
+        let value = cel::Value::resolve_val(expression, &context).map_err(|error| explain(&error))?;
+        read(value.as_ref())
+    });
+    let outcome = catch_unwind(evaluation).unwrap_or_else(|_| Err("the evaluator failed".to_owned()));
+    if budget.is_exhausted() {
+        return Err("operation cancelled: actual cost limit exceeded".to_owned());
+    }
+    outcome
 }
 
 /// What the variables of a rule stand for.
@@ -222,6 +229,11 @@ impl Rule {
         let bad_value = shows_value.then(|| Value::from(type_of(value)));
         FieldError { reason: self.reason, path: at, bad_value, detail }
     }
+}
+
+fn boolean(value: &dyn Val) -> Result<bool, String> {
+    let held = value.downcast_ref::<CelBool>().map(|held| *held.inner());
+    held.ok_or_else(|| "the rule gave no boolean".to_owned())
 }
 
 /// An evaluation error in the words of Kubernetes where it has its own.

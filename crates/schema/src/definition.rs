@@ -6,6 +6,7 @@ use crate::openapi::{ALL_VERBS, ResourceDoc};
 use crate::{Columns, FieldError, FieldPath, Structural};
 
 mod check;
+mod conversion;
 mod version;
 
 /// Whether objects live in a namespace.
@@ -50,7 +51,7 @@ pub struct Scale {
 pub enum Conversion {
     /// Only `apiVersion` changes.
     None,
-    /// By a webhook; its configuration as written (`spec.conversion.webhook`).
+    /// By a webhook; its `clientConfig` as written, an object that is not checked further here.
     Webhook(Value),
 }
 

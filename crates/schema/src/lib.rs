@@ -31,6 +31,7 @@ mod quantity;
 mod structural;
 mod validate;
 
+pub use cel_rules::{Condition, all_hold};
 pub use columns::Columns;
 pub use definition::{Conversion, Definition, Names, Scale, Scope, SelectableField, Version};
 pub use error::{FieldError, Reason, Violation};

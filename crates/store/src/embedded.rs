@@ -14,6 +14,8 @@
 
 mod codec;
 mod disk;
+#[cfg(any(test, feature = "faults"))]
+mod drive;
 mod options;
 mod queue;
 mod restore;
@@ -29,6 +31,7 @@ use std::{
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
+use redb::backends::InMemoryBackend;
 
 use self::{
     disk::{Disk, Fault},
@@ -37,11 +40,14 @@ use self::{
 };
 use crate::{
     backup::{Engine, Moment},
+    figures::{Figures, Meter},
     limits,
     memory::{self, Held as _, Picture, Published},
     model::{Committed, Error, Key, ListRequest, Page, Record, Revision, Store, Transaction, Watch},
 };
 
+#[cfg(any(test, feature = "faults"))]
+pub use self::drive::FaultyDrive;
 #[cfg(feature = "etcd")]
 pub(crate) use self::options::system_clock;
 pub use self::options::{Clock, Options};
@@ -55,6 +61,7 @@ type Failed = Arc<OnceLock<Arc<Fault>>>;
 pub struct Embedded {
     id: String,
     published: Arc<Published>,
+    meter: Arc<Meter>,
     failed: Failed,
     /// `None` once closed. A lock, because any clone of the `Arc` may close the store while others commit.
     admission: RwLock<Option<Admission>>,
@@ -76,6 +83,23 @@ impl Embedded {
         Self::start(opened, options)
     }
 
+    /// A store that lies in memory and is gone with its last handle: for tests of whoever stands on a store.
+    ///
+    /// It differs from one in a file by nothing but the file.
+    pub fn in_memory(options: Options) -> Result<Arc<Self>, Error> {
+        let opened = Disk::open_backend(InMemoryBackend::new())
+            .map_err(|source| Error::Engine { operation: "make a store in memory", source: Box::new(source) })?;
+        Self::start(opened, options)
+    }
+
+    /// The same on a drive that fails when a test wants it to.
+    #[cfg(any(test, feature = "faults"))]
+    pub fn open_on(drive: &FaultyDrive, options: Options) -> Result<Arc<Self>, Error> {
+        let opened = Disk::open_backend(drive.clone());
+        let opened = opened.map_err(|fault| Error::Engine { operation: "open the store", source: Box::new(fault) });
+        Self::start(opened?, options)
+    }
+
     fn start((disk, picture): (Disk, Picture), options: Options) -> Result<Arc<Self>, Error> {
         let id = disk.id();
         tracing::info!(
@@ -83,15 +107,15 @@ impl Embedded {
             "opened the store"
         );
         let published = Arc::new(Published::new(picture));
-        let failed = Failed::default();
+        let (failed, meter) = (Failed::default(), Arc::<Meter>::default());
         let (admission, queue) = Admission::new(&options);
-        let writer = Writer::new(disk, Arc::clone(&published), Arc::clone(&failed), queue, options);
+        let writer = Writer::new(disk, Arc::clone(&published), Arc::clone(&meter), Arc::clone(&failed), queue, options);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| Error::Engine { operation: "start the store's writer", source: Box::new(source) })?;
         let (admission, thread) = (RwLock::new(Some(admission)), Mutex::new(Some(thread)));
-        Ok(Arc::new(Self { id, published, failed, admission, thread }))
+        Ok(Arc::new(Self { id, published, meter, failed, admission, thread }))
     }
 
     /// A random name given to the file when it was made: revisions of two stores cannot be compared.
@@ -174,6 +198,15 @@ impl Store for Embedded {
 
     fn revision(&self) -> Revision {
         self.published.revision()
+    }
+
+    fn figures(&self) -> Figures {
+        let (batches, commits) = self.meter.spreads();
+        Figures { batches: Some(batches), commits: Some(commits), ..self.published.figures() }
+    }
+
+    fn count(&self, prefix: &str) -> Option<usize> {
+        Some(self.published.count(prefix))
     }
 
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {

@@ -47,6 +47,7 @@ use self::{
 };
 use crate::{
     backup::{Engine, Moment},
+    figures::Figures,
     limits,
     memory::{self, Held as _},
     model::{Committed, Error, Key, ListRequest, Page, Record, Revision, Store, Transaction, Watch},
@@ -213,6 +214,14 @@ impl Store for Etcd {
 
     fn revision(&self) -> Revision {
         self.feed.published.revision()
+    }
+
+    fn figures(&self) -> Figures {
+        self.feed.published.figures()
+    }
+
+    fn count(&self, prefix: &str) -> Option<usize> {
+        Some(self.feed.published.count(prefix))
     }
 
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {

@@ -15,6 +15,7 @@ mod backup;
 mod embedded;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod figures;
 mod limits;
 mod memory;
 mod model;
@@ -27,9 +28,12 @@ pub use backup::{
     Backup, BackupError, Checker, Contents, Engine, Moment, REVISION_GAP, Reader, RestoreError, check as check_backup,
     revision_after,
 };
+#[cfg(any(test, feature = "faults"))]
+pub use embedded::FaultyDrive;
 pub use embedded::{Clock, Embedded, Options};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdOptions, EtcdTls};
+pub use figures::{Figures, Spread};
 pub use memory::Retention;
 pub use model::{
     Change, ChangeKind, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store,

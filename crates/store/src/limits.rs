@@ -37,7 +37,7 @@ pub(crate) fn check(transaction: &Transaction) -> Result<(), Error> {
     }
     match size(transaction) {
         bytes if bytes > TRANSACTION_BYTES => {
-            Err(invalid(format!("it takes {bytes} bytes, at most {TRANSACTION_BYTES}")))
+            Err(Error::TooLarge(format!("it takes {bytes} bytes, at most {TRANSACTION_BYTES}")))
         }
         _ => Ok(()),
     }
@@ -47,7 +47,7 @@ fn check_mutation(mutation: &Mutation) -> Result<&Key, Error> {
     match mutation {
         Mutation::Put(key, value) if plain_len(value) > VALUE_BYTES => {
             let (key, len) = (key.as_str(), plain_len(value));
-            Err(invalid(format!("the value of {key} has {len} bytes, at most {VALUE_BYTES}")))
+            Err(Error::TooLarge(format!("the value of {key} has {len} bytes, at most {VALUE_BYTES}")))
         }
         Mutation::Put(key, _) | Mutation::Delete(key) => check_key(key).map(|()| key),
     }

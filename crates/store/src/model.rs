@@ -5,6 +5,8 @@ use std::{fmt, pin::Pin, sync::Arc};
 use bytes::Bytes;
 use futures::{Stream, future::BoxFuture};
 
+use crate::figures::Figures;
+
 /// A position in the history of the whole store; never 0 for a change that happened.
 ///
 /// It grows with every transaction that changes something. Whether each change of a transaction has a revision of its
@@ -181,6 +183,9 @@ pub enum Error {
     /// The transaction is malformed: says what to change.
     #[error("the transaction is not acceptable: {0}")]
     Invalid(String),
+    /// The transaction, or a value in it, is larger than the engine takes: says how large it may be.
+    #[error("the transaction is too large: {0}")]
+    TooLarge(String),
     /// The engine cannot take more work now; try again later.
     #[error("the store's queue is full")]
     Busy,
@@ -232,6 +237,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether writes are possible now, as far as the engine knows without trying.
     fn health(&self) -> Result<(), Error>;
+
+    /// What it holds and has done. An engine that does not count says its revision only.
+    fn figures(&self) -> Figures {
+        Figures { revision: self.revision(), ..Figures::default() }
+    }
+
+    /// How many keys this process knows under a prefix; nothing where counting is as much work as listing.
+    fn count(&self, prefix: &str) -> Option<usize> {
+        let _ = prefix;
+        None
+    }
 
     /// Resolves once the store has reached the revision, for reads "not older than".
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()>;

@@ -20,6 +20,7 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
+use crate::figures::Figures;
 use crate::model::{
     Change, Committed, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store, Transaction,
     Watch,
@@ -273,6 +274,14 @@ impl Store for Sealed {
 
     fn revision(&self) -> Revision {
         self.inner.revision()
+    }
+
+    fn figures(&self) -> Figures {
+        self.inner.figures()
+    }
+
+    fn count(&self, prefix: &str) -> Option<usize> {
+        self.inner.count(prefix)
     }
 
     fn reached(&self, revision: Revision) -> BoxFuture<'_, ()> {

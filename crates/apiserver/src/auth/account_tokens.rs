@@ -17,6 +17,9 @@ use crate::{
 
 /// Who issues the tokens, and for whom they are where nobody says otherwise: this API.
 pub(super) const ISSUER: &str = "https://kubernetes.default.svc";
+/// Where the public keys are, and where it is said that they are there.
+pub(crate) const KEY_SET_PATH: &str = "/openid/v1/jwks";
+pub(crate) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 /// What a token lasts if nobody says otherwise, as in Kubernetes.
 const USUAL_SECONDS: i64 = 3600;
 /// Less than this is refused, as in Kubernetes.
@@ -29,14 +32,39 @@ const MOST_SECONDS: i64 = 365 * 24 * 3600;
 const AUDIENCES: usize = 32;
 const AUDIENCE_BYTES: usize = 512;
 
-/// The private key with which the tokens of service accounts are signed: P-256, as PKCS #8.
+/// The private key with which the tokens of service accounts are signed, P-256 as PKCS #8, and further keys whose tokens hold.
 #[derive(Clone)]
-pub struct ServiceAccountKey(Vec<u8>);
+pub struct ServiceAccountKey {
+    signs: Vec<u8>,
+    verify: Vec<jwt::NamedKey>,
+}
 
 impl ServiceAccountKey {
     /// A key from its PKCS #8 form; nothing if it is not one of the curve P-256.
     pub fn from_pkcs8(der: Vec<u8>) -> Option<Self> {
-        jwt::SigningKey::from_pkcs8(&der).map(|_| Self(der))
+        let verify = vec![jwt::SigningKey::from_pkcs8(&der)?.public()];
+        Some(Self { signs: der, verify })
+    }
+
+    /// The tokens that this private key signed hold too, as those of a key before, or of the key to come.
+    ///
+    /// Nothing if it is not one of the curve P-256.
+    #[must_use]
+    pub fn verifying_pkcs8(self, der: &[u8]) -> Option<Self> {
+        Some(self.verifying(jwt::SigningKey::from_pkcs8(der)?.public()))
+    }
+
+    /// The same for a public key, in the form that X.509 has for them.
+    #[must_use]
+    pub fn verifying_spki(self, der: &[u8]) -> Option<Self> {
+        Some(self.verifying(jwt::NamedKey::from_spki(der)?))
+    }
+
+    fn verifying(mut self, key: jwt::NamedKey) -> Self {
+        if self.verify.iter().all(|known| known.id != key.id) {
+            self.verify.push(key);
+        }
+        self
     }
 }
 
@@ -50,15 +78,30 @@ impl std::fmt::Debug for ServiceAccountKey {
 pub(crate) struct AccountTokens {
     registry: Arc<Registry>,
     key: jwt::SigningKey,
-    public: jwt::PublicKey,
+    /// The first is that of `key`.
+    verify: Vec<jwt::NamedKey>,
 }
 
 impl AccountTokens {
     /// With the key of the options.
     pub(crate) fn new(registry: Arc<Registry>, key: &ServiceAccountKey) -> Option<Self> {
-        let key = jwt::SigningKey::from_pkcs8(&key.0)?;
-        let public = key.public();
-        Some(Self { registry, key, public })
+        let verify = key.verify.clone();
+        Some(Self { registry, key: jwt::SigningKey::from_pkcs8(&key.signs)?, verify })
+    }
+
+    /// The public keys, for others who want to check tokens: a JSON Web Key Set.
+    pub(crate) fn key_set(&self) -> Value {
+        json!({"keys": self.verify.iter().map(jwt::NamedKey::to_jwk).collect::<Vec<_>>()})
+    }
+
+    /// Where others find the keys, in the words of OpenID Connect Discovery. `url` is where clients reach the server.
+    pub(crate) fn discovery(url: Option<&str>) -> Value {
+        let url = url.unwrap_or(ISSUER).trim_end_matches('/');
+        json!({
+            "issuer": ISSUER, "jwks_uri": format!("{url}{KEY_SET_PATH}"),
+            "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        })
     }
 
     /// Answers a `TokenRequest` for the account: the request with the token in its status.
@@ -105,7 +148,9 @@ impl AccountTokens {
     /// Whose token it is, which says that it comes from here.
     pub(super) async fn find(&self, token: &jwt::Token<'_>, now: Timestamp) -> Result<Identity, ApiError> {
         let refused = |why: &str| ApiError::unauthenticated(why);
-        if !token.is_signed_by(&self.public) {
+        // A token that names its key was signed by no other.
+        let named = |key: &&jwt::NamedKey| token.key_id().is_none_or(|id| id == key.id);
+        if !self.verify.iter().filter(named).any(|key| token.is_signed_by(&key.key)) {
             return Err(refused("the token is not signed by this server"));
         }
         token.in_time(now).map_err(refused)?;

@@ -12,6 +12,11 @@ use ring::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use x509_parser::{
+    oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY},
+    prelude::FromDer as _,
+    x509::SubjectPublicKeyInfo,
+};
 
 /// Clocks of issuer and server may differ by so much.
 pub(super) const LEEWAY: SignedDuration = SignedDuration::from_secs(10);
@@ -173,10 +178,42 @@ impl PublicKey {
     }
 }
 
+/// A public key of the curve P-256, with the name that tokens call it by.
+#[derive(Clone, Debug)]
+pub(super) struct NamedKey {
+    pub(super) id: String,
+    pub(super) key: PublicKey,
+    /// As it is written: 4, x, y.
+    point: Vec<u8>,
+}
+
+impl NamedKey {
+    fn new(point: &[u8]) -> Self {
+        let id = URL_SAFE_NO_PAD.encode(Sha256::digest(point));
+        Self { id, key: PublicKey::P256(point.to_vec()), point: point.to_vec() }
+    }
+
+    /// Reads a `SubjectPublicKeyInfo`; nothing for a key of another kind.
+    pub(super) fn from_spki(der: &[u8]) -> Option<Self> {
+        let (rest, info) = SubjectPublicKeyInfo::from_der(der).ok()?;
+        let curve = info.algorithm.parameters.as_ref()?.as_oid().ok()?;
+        let fits = info.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY && curve == OID_EC_P256;
+        let point = info.subject_public_key.data;
+        (rest.is_empty() && fits && point.len() == 65 && point[0] == 4).then(|| Self::new(&point))
+    }
+
+    /// As it is published in a key set.
+    pub(super) fn to_jwk(&self) -> Value {
+        let (x, y) = self.point[1..].split_at(32);
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({"use": "sig", "kty": "EC", "kid": self.id, "crv": "P-256", "alg": "ES256", "x": text(x), "y": text(y)})
+    }
+}
+
 /// A private key that signs with `ES256`.
 pub(super) struct SigningKey {
     pair: EcdsaKeyPair,
-    id: String,
+    public: NamedKey,
 }
 
 impl SigningKey {
@@ -184,24 +221,23 @@ impl SigningKey {
     pub(super) fn from_pkcs8(der: &[u8]) -> Option<Self> {
         let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, der, &SystemRandom::new()).ok()?;
-        let id = URL_SAFE_NO_PAD.encode(Sha256::digest(pair.public_key().as_ref()));
-        Some(Self { pair, id })
+        let public = NamedKey::new(pair.public_key().as_ref());
+        Some(Self { pair, public })
     }
 
-    /// What checks the signatures.
-    pub(super) fn public(&self) -> PublicKey {
-        PublicKey::P256(self.pair.public_key().as_ref().to_vec())
+    /// What checks the signatures. Its name in headers is a digest of it.
+    pub(super) fn public(&self) -> NamedKey {
+        self.public.clone()
     }
 
-    /// The name of the key in headers: a digest of its public half.
     #[cfg(test)]
     pub(super) fn id(&self) -> &str {
-        &self.id
+        &self.public.id
     }
 
     /// The compact token that says these claims; nothing if no random bytes could be drawn.
     pub(super) fn sign(&self, claims: &Value) -> Option<String> {
-        let header = json!({"alg": "ES256", "kid": self.id, "typ": "JWT"});
+        let header = json!({"alg": "ES256", "kid": self.public.id, "typ": "JWT"});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&header), part(claims));
         let made = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
@@ -224,9 +260,9 @@ pub(super) mod tests {
 
     /// The key as an issuer publishes it.
     pub(crate) fn jwk(key: &SigningKey, kid: &str) -> Value {
-        let PublicKey::P256(point) = key.public() else { panic!("not P-256") };
-        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        json!({"kty": "EC", "crv": "P-256", "use": "sig", "kid": kid, "x": text(&point[1..33]), "y": text(&point[33..])})
+        let mut jwk = key.public().to_jwk();
+        jwk["kid"] = kid.into();
+        jwk
     }
 
     #[test]
@@ -235,14 +271,15 @@ pub(super) mod tests {
         let token = key.sign(&json!({"sub": "alice", "aud": ["a", "b"]})).unwrap();
         let parsed = Token::parse(&token).unwrap();
         assert!(
-            parsed.is_signed_by(&key.public()) && parsed.is_signed_by(&PublicKey::from_jwk(&jwk(&key, "k")).unwrap())
+            parsed.is_signed_by(&key.public().key)
+                && parsed.is_signed_by(&PublicKey::from_jwk(&jwk(&key, "k")).unwrap())
         );
         assert_eq!((parsed.text("sub"), parsed.audiences()), ("alice", vec!["a", "b"]));
-        assert!(!parsed.is_signed_by(&self::key().public()), "another key");
+        assert!(!parsed.is_signed_by(&self::key().public().key), "another key");
         let (head, rest) = token.split_once('.').unwrap();
         let (_, signature) = rest.split_once('.').unwrap();
         let other = URL_SAFE_NO_PAD.encode(json!({"sub": "root"}).to_string());
-        assert!(!Token::parse(&format!("{head}.{other}.{signature}")).unwrap().is_signed_by(&key.public()));
+        assert!(!Token::parse(&format!("{head}.{other}.{signature}")).unwrap().is_signed_by(&key.public().key));
     }
 
     #[test]
@@ -252,7 +289,7 @@ pub(super) mod tests {
         for alg in ["none", "HS256", "ES384", "RS256", "es256"] {
             let text = format!("{}.{}.", part(json!({"alg": alg})), part(json!({"sub": "root"})));
             let token = Token::parse(&text).unwrap();
-            assert!(!token.is_signed_by(&key.public()), "{alg}");
+            assert!(!token.is_signed_by(&key.public().key), "{alg}");
         }
         let critical = format!("{}.{}.", part(json!({"alg": "ES256", "crit": ["x"]})), part(json!({})));
         assert!(Token::parse(&critical).is_none());

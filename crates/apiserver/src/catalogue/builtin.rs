@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use essaim_schema::{FieldPath, SelectableField, builtin::Builtin, openapi};
 
-use super::{EVENTS_GROUP, Resource, api_version, stored_head};
+use super::{EVENTS_GROUP, Resource, ResourceName, api_version, stored_head};
 
 /// The group and kind of a resource, and its selectable fields: label and path.
 type Selectable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
@@ -80,6 +80,7 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
         stored_head: stored_head(&own, kind),
         storage_api_version: if is_event { "v1".into() } else { own.clone() },
         storage_schema: None,
+        conversion: None,
         schema: builtin.schema.clone(),
         merge_schema: Arc::new(essaim_structured_merge::Schema::from_openapi(builtin.schema.json())),
         columns: builtin.columns.clone(),
@@ -88,6 +89,7 @@ fn resource(builtin: &Builtin, identity: u64) -> Resource {
         deprecation_warning: None,
         served_api_versions: if is_event { vec!["v1".into(), "events.k8s.io/v1".into()] } else { vec![own] },
         identity,
+        series: ResourceName::new(group, version, plural),
         definition: None,
     }
 }

@@ -10,7 +10,8 @@ use essaim_store::{Key, Record, Revision};
 use essaim_structured_merge as merge;
 use serde_json::Value;
 
-use super::{DefinitionRef, Resource, api_version, stored_head};
+use super::{DefinitionRef, Resource, ResourceName, api_version, stored_head};
+use crate::{registry::Converter, webhook::Caller};
 
 /// One CustomResourceDefinition and what became of it.
 pub(crate) struct Custom {
@@ -32,6 +33,7 @@ pub(crate) struct Compiled {
     pub(crate) definition: Definition,
     /// In the order of the versions.
     merge_schemas: Vec<Arc<merge::Schema>>,
+    converter: Option<Arc<Converter>>,
     first_identity: u64,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct Compiled {
 pub(crate) struct Definitions {
     compiled: HashMap<Key, Arc<Compiled>>,
     last_identity: u64,
+    /// Asks the webhooks of all of them.
+    caller: Arc<Caller>,
 }
 
 /// Identities below belong to the built-in kinds.
@@ -86,7 +90,9 @@ impl Definitions {
         let merge_schemas =
             definition.versions.iter().map(|version| Arc::new(merge::Schema::from_openapi(version.schema.json())));
         let merge_schemas = merge_schemas.collect();
-        Ok(Arc::new(Compiled { spec: object["spec"].clone(), definition, merge_schemas, first_identity }))
+        let converter = Converter::new(&definition, &self.caller).map(Arc::new);
+        let spec = object["spec"].clone();
+        Ok(Arc::new(Compiled { spec, definition, merge_schemas, converter, first_identity }))
     }
 }
 
@@ -130,6 +136,7 @@ fn resource(compiled: &Compiled, at: usize, origin: &DefinitionRef) -> Resource 
         stored_head: stored_head(&api_version(group, &version.name), &names.kind),
         storage_api_version: api_version(group, &storage.name),
         storage_schema: (storage.name != version.name).then(|| storage.schema.clone()),
+        conversion: compiled.converter.clone(),
         schema: version.schema.clone(),
         merge_schema: compiled.merge_schemas[at].clone(),
         columns: version.columns.clone(),
@@ -138,6 +145,7 @@ fn resource(compiled: &Compiled, at: usize, origin: &DefinitionRef) -> Resource 
         deprecation_warning: deprecation_warning(definition, version),
         served_api_versions: served.into_iter().map(|name| api_version(group, name)).collect(),
         identity: compiled.first_identity + at as u64,
+        series: ResourceName::new(group, &version.name, &names.plural),
         definition: Some(origin.clone()),
     }
 }

@@ -5,8 +5,8 @@
 use essaim_schema::Structural;
 use serde_json::Value;
 
-use super::{Part, Registry, Scope};
-use crate::ApiError;
+use super::{Part, Registry, Scope, WriteOptions};
+use crate::{ApiError, UserInfo};
 
 /// What is done to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +42,32 @@ pub struct AdmissionRequest<'a> {
     pub object: &'a Value,
     /// What stands there, unless the object is new.
     pub old: Option<&'a Value>,
+    /// Who asks; nobody for the server's own tasks, such as garbage collection.
+    pub user: Option<&'a UserInfo>,
     /// Nothing will be stored.
     pub dry_run: bool,
+}
+
+/// What is done to an object, and by whom.
+#[derive(Clone, Copy)]
+pub(super) struct Act<'a> {
+    pub(super) part: Part,
+    pub(super) operation: Operation,
+    pub(super) user: Option<&'a UserInfo>,
+    pub(super) dry_run: bool,
 }
 
 /// A rule about writes.
 pub trait Admission: Send + Sync + 'static {
     /// Refuses the write, or gives the object to store in its place (ignored on deletion), or has nothing to say.
     fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError>;
+}
+
+impl WriteOptions {
+    /// What a write with these parameters does.
+    pub(super) fn act(&self, part: Part, operation: Operation) -> Act<'_> {
+        Act { part, operation, user: self.user.as_deref(), dry_run: self.dry_run }
+    }
 }
 
 impl Part {
@@ -68,13 +86,11 @@ impl Registry {
     pub(super) fn admit(
         &self,
         scope: &Scope,
-        part: Part,
-        operation: Operation,
+        act: Act<'_>,
         mut object: Value,
         old: Option<&Value>,
-        dry_run: bool,
     ) -> Result<Value, ApiError> {
-        let resource = &scope.resource;
+        let (resource, Act { part, operation, user, dry_run }) = (&scope.resource, act);
         for rule in &self.admission {
             let request = AdmissionRequest {
                 operation,
@@ -87,6 +103,7 @@ impl Registry {
                 name: super::object::meta(&object, "name"),
                 object: &object,
                 old,
+                user,
                 dry_run,
             };
             if let Some(mut changed) = rule.admit(&request)? {

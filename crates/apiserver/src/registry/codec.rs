@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     admission::complete,
-    object::set_meta,
+    object::{set_meta, top},
     parsed::{Identity, Parsed},
     presented::Presented,
     versions,
@@ -99,6 +99,10 @@ pub(super) fn decode_stored(record: &Record) -> Result<Value, ApiError> {
 /// Reads stored bytes as the resource serves them.
 fn decode(bytes: &[u8], revision: Revision, resource: &Resource) -> Option<Value> {
     let mut object: Value = serde_json::from_slice(bytes).ok()?;
+    // It should have been converted before: to rename its version would be to lie.
+    if resource.conversion.is_some() && top(&object, "apiVersion") != resource.api_version() {
+        return None;
+    }
     versions::from_stored(&mut object, resource);
     complete(&resource.schema, &mut object);
     set_meta(&mut object, "resourceVersion", revision.to_string());
@@ -184,8 +188,9 @@ impl Codec {
     /// were not stored.
     pub(super) fn written(text: &Bytes, mut object: Value, revision: Revision, resource: &Resource) -> Presented {
         let stored = Presented::as_stored(text, revision, revision, resource);
-        let read =
-            || resource.storage_schema.as_ref().and_then(|_| decode(text, revision, resource)).map(Presented::from);
+        // What a webhook converted was read again already.
+        let relabelled = resource.storage_schema.is_some() && resource.conversion.is_none();
+        let read = || relabelled.then(|| decode(text, revision, resource)).flatten().map(Presented::from);
         stored.or_else(read).unwrap_or_else(|| {
             set_meta(&mut object, "resourceVersion", revision.to_string());
             object.into()

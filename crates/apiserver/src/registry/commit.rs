@@ -67,6 +67,9 @@ pub(super) fn store_error(error: Error) -> ApiError {
         Error::Future { requested, newest } => too_large_revision(requested, newest),
         Error::Lagged => ApiError::expired("the watch fell behind; list again"),
         Error::Busy => ApiError::too_many_requests(),
+        Error::TooLarge(why) => {
+            ApiError::new(413, "RequestEntityTooLarge", format!("the object is too large for the store: {why}"))
+        }
         Error::Closed => {
             let mut error = ApiError::new(503, "ServiceUnavailable", "the server is shutting down");
             error.retry_after_seconds = Some(1);

@@ -7,7 +7,7 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
-    decode, limits, managers, metadata,
+    conversion, decode, limits, managers, metadata,
     names::generate,
     object::{is_deleting, meta, set_meta},
     strategy,
@@ -28,6 +28,22 @@ pub(super) struct Draft {
     pub(super) owned: bool,
 }
 
+/// Makes the draft again from what the client sent, once the schema under which it was read is another one: what the old
+/// schema did not know is not in the draft any more.
+pub(super) type Again<'a> = &'a (dyn Fn(&Scope) -> Result<Draft, ApiError> + Send + Sync);
+
+impl Draft {
+    fn read(body: Document, scope: &Scope, options: &WriteOptions) -> Result<Self, ApiError> {
+        let mut incoming = decode::body(body, &scope.resource)?;
+        decode::check_namespace(&mut incoming.object, scope)?;
+        if !meta(&incoming.object, "resourceVersion").is_empty() {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let warnings = decode::judge(incoming.complaints, options.field_validation)?;
+        Ok(Self { object: incoming.object, warnings, owned: false })
+    }
+}
+
 impl Registry {
     /// Makes an object.
     pub(crate) async fn create(
@@ -37,13 +53,12 @@ impl Registry {
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
         managers::check_name(&options.field_manager)?;
-        let mut incoming = decode::body(body, &scope.resource)?;
-        decode::check_namespace(&mut incoming.object, scope)?;
-        if !meta(&incoming.object, "resourceVersion").is_empty() {
-            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
-        }
-        let warnings = decode::judge(incoming.complaints, options.field_validation)?;
-        self.create_draft(scope, Draft { object: incoming.object, warnings, owned: false }, options).await
+        // The schemas of built-in kinds stay as they are.
+        let sent = (!scope.resource.built_in).then(|| body.clone());
+        let draft = Draft::read(body, scope, options)?;
+        let Some(sent) = sent else { return self.create_draft(scope, draft, options, None).await };
+        let again = |scope: &Scope| Draft::read(sent.clone(), scope, options);
+        self.create_draft(scope, draft, options, Some(&again)).await
     }
 
     /// Makes an object that was read and found well-formed.
@@ -52,10 +67,11 @@ impl Registry {
         scope: &Scope,
         draft: Draft,
         options: &WriteOptions,
+        again: Option<Again<'_>>,
     ) -> Result<Written, ApiError> {
         let mut scope = scope.clone();
         let generated = meta(&draft.object, "name").is_empty() && !meta(&draft.object, "generateName").is_empty();
-        let mut object = draft.object;
+        let Draft { mut object, mut warnings, owned } = draft;
         let mut names = ATTEMPTS;
         for _ in 0..PATIENCE {
             if generated {
@@ -65,9 +81,9 @@ impl Registry {
             }
             let name = meta(&object, "name").to_owned();
             let key = codec::key(&scope.resource, scope.namespace.as_deref(), &name);
-            match self.create_once(&scope, &key, &mut object, draft.owned, options).await {
+            match self.create_once(&scope, &key, &mut object, owned, options).await {
                 Ok(mut written) => {
-                    written.warnings.splice(..0, draft.warnings);
+                    written.warnings.splice(..0, warnings);
                     if !options.dry_run && scope.resource.built_in && scope.resource.is("", "namespaces") {
                         self.furnish(&name).await;
                     }
@@ -82,8 +98,11 @@ impl Registry {
                     }
                 }
                 Err(Failure::Lost(lost)) => {
+                    let before = scope.resource.identity;
                     scope = self.renewed(scope, &lost).await?;
-                    decode::tidy(&mut object, &scope.resource)?;
+                    if let Some(again) = again.filter(|_| scope.resource.identity != before) {
+                        Draft { object, warnings, .. } = again(&scope)?;
+                    }
                 }
             }
         }
@@ -105,7 +124,8 @@ impl Registry {
 
         metadata::set_on_create(object, now, strategy::counts_generations(resource));
         *object = strategy::prepare_create(std::mem::take(object), resource)?;
-        *object = self.admit(scope, Part::Main, Operation::Create, std::mem::take(object), None, options.dry_run)?;
+        let act = options.act(Part::Main, Operation::Create);
+        *object = self.admit(scope, act, std::mem::take(object), None)?;
         options.guard.check(object)?;
         let mut errors = metadata::validate(object, strategy::name_rule(resource));
         errors.extend(strategy::validate(object, None, resource));
@@ -117,7 +137,8 @@ impl Registry {
         } else {
             managers::record(resource, Part::Main, options, None, object, &metadata::seconds(now))?
         };
-        let bytes = codec::encode(&object, resource)?;
+        self.ask_about_write(scope, Part::Main, &object, None, options).await?;
+        let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
 
         if options.dry_run {

@@ -13,7 +13,7 @@ use essaim_store::{Key, Mutation, Precondition};
 use serde_json::{Value, json};
 
 use super::{
-    DeleteOptions, ListOptions, Registry, Scope, Written, codec,
+    Registry, Scope, Written, codec,
     commit::{Failure, store_error},
     delete::CLEANUP_FINALIZER,
     metadata,
@@ -28,6 +28,8 @@ use crate::{
 
 /// Where the definitions lie.
 const PREFIX: &str = "/registry/apiextensions.k8s.io/customresourcedefinitions/";
+/// A condition says no more than this: it is written into an object that may be as large as an object can be.
+const LONGEST_MESSAGE: usize = 4_096;
 /// How often the conditions are computed again when somebody changes the definitions meanwhile.
 const ATTEMPTS: usize = 10;
 
@@ -157,8 +159,8 @@ impl Registry {
     /// Deletes what a definition defines; false if finalizers hold some of it.
     async fn delete_instances(&self, custom: &Custom) -> Result<bool, ApiError> {
         if let Some(resource) = custom.resources().into_iter().next() {
-            let scope = Scope { resource: resource.clone(), namespace: None };
-            self.delete_collection(&scope, ListOptions::default(), &DeleteOptions::default()).await?;
+            let standing = self.records(&resource.storage_prefix).await?;
+            self.delete_stored(&standing).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             return Ok(self.records(&resource.storage_prefix).await?.is_empty());
         }
         // A definition that is not served has no objects, unless it was served once. Nobody can reach those any more.
@@ -184,7 +186,8 @@ fn set_status(object: &mut Value, custom: &Custom, now: &str) {
     let compiled = match (&custom.definition, &custom.conflict) {
         (Err(errors), _) => {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            set_condition(conditions, "NonStructuralSchema", true, "Violations", &errors.join(", "), now);
+            let message: String = errors.join(", ").chars().take(LONGEST_MESSAGE).collect();
+            set_condition(conditions, "NonStructuralSchema", true, "Violations", &message, now);
             return;
         }
         (Ok(_), Some((reason, message))) => {

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 
 use super::{
     DeleteOptions, Deleted, List, ListOptions, Operation, Part, Registry, Scope,
+    admission::Act,
     codec::{self, Codec},
     commit::Failure,
+    conversion,
     create::forbidden,
+    garbage::locate,
     metadata,
     namespaces::is_permanent,
     object::{FOREGROUND, ORPHAN, finalizers, is_deleting, meta, set_finalizers},
@@ -59,12 +62,15 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<Deleted, Failure> {
         let resource = &scope.resource;
-        let live = self.codec.value(record, resource)?;
+        let live = self.live(record, resource).await?;
         check_preconditions(scope, &live, options)?;
         if is_permanent(resource, name) {
             return Err(forbidden(resource, name, "this namespace may not be deleted").into());
         }
-        self.admit(scope, Part::Main, Operation::Delete, live.clone(), Some(&live), options.dry_run)?;
+        let user = options.user.as_deref();
+        let act = Act { part: Part::Main, operation: Operation::Delete, user, dry_run: options.dry_run };
+        self.admit(scope, act, live.clone(), Some(&live))?;
+        self.ask_about_deletion(scope, &live, options).await?;
 
         let mut object = live.clone();
         let now = (self.clock)();
@@ -85,7 +91,7 @@ impl Registry {
         }
         // What is younger than its definition counts as written under it.
         preconditions.extend(scope.definition_precondition());
-        let bytes = codec::encode(&object, resource)?;
+        let bytes = conversion::encode_marked(&object, record, resource)?;
         let revision = self.commit_one(preconditions, Mutation::Put(record.key.clone(), bytes.clone())).await?;
         Ok(Deleted::Pending(Codec::written(&bytes, object, revision, resource)))
     }
@@ -123,6 +129,22 @@ impl Registry {
             }
         });
         deletions.buffer_unordered(PARALLEL).filter_map(ready).collect().await
+    }
+
+    /// Deletes what these records hold, each in the version in which it is stored, so that no webhook is needed.
+    pub(super) async fn delete_stored(&self, records: &[Record]) -> Vec<Result<Deleted, ApiError>> {
+        let table = self.catalogue.table();
+        let mut outcomes = Vec::with_capacity(records.len());
+        let mut rest: Vec<_> = records.iter().filter_map(|one| locate(&table, &one.key, &one.value)).collect();
+        while let Some((Scope { resource, .. }, _)) = rest.first() {
+            let resource = resource.clone();
+            let (same, others): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|(scope, _)| Arc::ptr_eq(&scope.resource, &resource));
+            rest = others;
+            let targets = same.into_iter().map(|(scope, name)| (scope.namespace.unwrap_or_default(), name)).collect();
+            outcomes.extend(self.delete_each(&resource, targets, &DeleteOptions::default()).await);
+        }
+        outcomes
     }
 }
 

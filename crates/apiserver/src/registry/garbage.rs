@@ -28,6 +28,7 @@ use self::{
 use super::{
     DeleteOptions, Registry, Scope, codec,
     commit::Failure,
+    conversion,
     object::{FOREGROUND, ORPHAN, finalizers, meta, remove_owner, set_finalizers, unblock_owners},
     tasks::RETRY,
     update::is_finished,
@@ -149,7 +150,7 @@ impl Registry {
         record: &Record,
         owner_waits: bool,
     ) -> Result<(), ApiError> {
-        let Some((scope, name)) = locate(&self.catalogue.table(), &node.key) else { return Ok(()) };
+        let Some((scope, name)) = locate(&self.catalogue.table(), &node.key, &record.value) else { return Ok(()) };
         let (has_dependents, in_a_ring) = {
             let graph = lock(graph);
             let mut dependents = graph.dependents(&node.uid).peekable();
@@ -187,7 +188,7 @@ impl Registry {
         let key = {
             let table = self.catalogue.table();
             let Some(resource) = table.find_kind(&owner.api_version, &owner.kind) else { return Ok(Owner::Stands) };
-            let Some((scope, _)) = locate(&table, dependent) else { return Ok(Owner::Stands) };
+            let Some((scope, _)) = locate(&table, dependent, &[]) else { return Ok(Owner::Stands) };
             if resource.namespaced && scope.namespace.is_none() {
                 return Ok(Owner::Stands);
             }
@@ -217,11 +218,11 @@ impl Registry {
     /// It is written as any other write of it would be, completed by the present schema: what is younger than its
     /// definition counts as such. An object that is not served keeps the fields that it has.
     pub(super) async fn amend(&self, key: &Key, change: impl Fn(&mut Value) + Send + Sync) -> Result<(), ApiError> {
-        let mut scope = locate(&self.catalogue.table(), key).map(|(scope, _)| scope);
+        let mut scope = locate(&self.catalogue.table(), key, &[]).map(|(scope, _)| scope);
         for _ in 0..ATTEMPTS {
             let Some(record) = self.fetch(key).await? else { return Ok(()) };
             let standing = match &scope {
-                Some(scope) => self.codec.value(&record, &scope.resource)?,
+                Some(scope) => self.codec.marks(&record, &scope.resource)?,
                 None => codec::decode_stored(&record)?,
             };
             let mut object = standing.clone();
@@ -235,7 +236,7 @@ impl Registry {
             } else {
                 preconditions.extend(scope.as_ref().and_then(Scope::definition_precondition));
                 let bytes = match &scope {
-                    Some(scope) => codec::encode(&object, &scope.resource)?,
+                    Some(scope) => conversion::encode_marked(&object, &record, &scope.resource)?,
                     None => codec::encode_stored(&object)?,
                 };
                 Mutation::Put(key.clone(), bytes)
@@ -245,7 +246,7 @@ impl Registry {
                 Err(Failure::Lost(lost)) if lost == *key => {}
                 Err(Failure::Lost(_)) => {
                     self.refresh_definitions().await?;
-                    scope = locate(&self.catalogue.table(), key).map(|(scope, _)| scope);
+                    scope = locate(&self.catalogue.table(), key, &[]).map(|(scope, _)| scope);
                 }
                 Err(Failure::Refused(error)) => return Err(error),
             }
@@ -258,12 +259,9 @@ fn lock(graph: &Mutex<Graph>) -> MutexGuard<'_, Graph> {
     graph.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The resource and name of a stored object, in the stored version if that is served; nothing if none is.
-fn locate(table: &Table, key: &Key) -> Option<(Scope, String)> {
-    let stores = |one: &&Arc<crate::catalogue::Resource>| key.as_str().starts_with(&one.storage_prefix);
-    let mut served = table.resources.iter().filter(stores).peekable();
-    let first = *served.peek()?;
-    let resource = served.find(|one| one.storage_schema.is_none()).unwrap_or(first);
+/// The resource and name of a stored object; nothing if it is not served. The text, if it is known, tells in which version to look at it.
+pub(super) fn locate(table: &Table, key: &Key, text: &[u8]) -> Option<(Scope, String)> {
+    let resource = table.storing(key, text)?;
     let rest = key.as_str().strip_prefix(&resource.storage_prefix)?;
     let (namespace, name) = match rest.split_once('/') {
         Some((namespace, name)) => (Some(namespace.to_owned()), name),

@@ -5,8 +5,10 @@ use serde_json::Value;
 
 use crate::ApiError;
 
-/// The largest stored object, as etcd has it.
-pub(super) const OBJECT_BYTES: usize = 1_536 * 1024;
+/// The largest object that clients may write: what etcd takes in one request, less what is around the object there, what
+/// seals it, and what the server itself writes into it later (a deletion, its finalizers, conditions), which must not fail.
+/// The fields that say who owns what count as the rest does.
+pub(super) const OBJECT_BYTES: usize = (1_536 - 16) * 1024;
 /// The most that all annotations of an object may take together.
 const ANNOTATION_BYTES: usize = 256 * 1024;
 /// The deepest nesting: parsers stop at 128, and what was written must be readable again.

@@ -3,7 +3,8 @@
 use essaim_store::{Error, Key, ListRequest, Record, Revision};
 
 use super::{
-    List, ListOptions, Presented, Registry, Scope, codec, commit::store_error, selection::Selection, tokens::Token,
+    List, ListOptions, Presented, Registry, Scope, codec, commit::store_error, conversion, selection::Selection,
+    tokens::Token,
 };
 use crate::{ApiError, error::Cause};
 
@@ -51,7 +52,8 @@ impl Registry {
     /// A selector that names the object needs no walk.
     async fn list_one(&self, scope: &Scope, selection: &Selection, key: Key) -> Result<List, ApiError> {
         let (record, revision) = self.store.get(&key).await.map_err(store_error)?;
-        let found = record.map(|record| self.selected(&record, scope, selection)).transpose()?;
+        let records = conversion::served(record.into_iter().collect(), &scope.resource).await?;
+        let found = records.first().map(|record| self.selected(record, scope, selection)).transpose()?;
         let items = found.flatten().into_iter().collect();
         Ok(List { items, revision, continue_token: None, remaining: None })
     }
@@ -94,7 +96,8 @@ impl Registry {
         loop {
             let page = self.store.list(request.clone()).await?;
             let (count, mut last) = (page.records.len(), None);
-            for (at, record) in page.records.into_iter().enumerate() {
+            let records = conversion::served(page.records, &scope.resource).await?;
+            for (at, record) in records.into_iter().enumerate() {
                 if at % TURN == TURN - 1 {
                     tokio::task::yield_now().await;
                 }

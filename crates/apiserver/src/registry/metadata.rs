@@ -205,15 +205,7 @@ pub(super) fn validate(object: &Value, rule: NameRule) -> Vec<FieldError> {
     let metadata = object.get("metadata").unwrap_or(&empty);
     let mut errors = name(metadata, rule);
     errors.extend(names::labels("metadata.labels", metadata.get("labels")));
-    errors.extend(limits::annotations(metadata.get("annotations")));
-    let annotations = metadata.get("annotations").and_then(Value::as_object);
-    errors.extend(annotations.into_iter().flatten().filter_map(|(key, _)| {
-        Some(FieldError::invalid(
-            "metadata.annotations",
-            &Value::from(key.as_str()),
-            names::qualified(&key.to_ascii_lowercase())?,
-        ))
-    }));
+    errors.extend(annotations(metadata.get("annotations")));
     let held_by = finalizers(object);
     if held_by.contains(&ORPHAN) && held_by.contains(&FOREGROUND) {
         let detail = format!("finalizer {ORPHAN} and {FOREGROUND} cannot be both set");
@@ -222,6 +214,16 @@ pub(super) fn validate(object: &Value, rule: NameRule) -> Vec<FieldError> {
     errors.extend(held_by.into_iter().filter_map(finalizer));
     errors.extend(owners(metadata));
     errors
+}
+
+/// Everything that is wrong with annotations.
+pub(super) fn annotations(annotations: Option<&Value>) -> Vec<FieldError> {
+    let too_long = limits::annotations(annotations);
+    let names = annotations.and_then(Value::as_object).into_iter().flatten().filter_map(|(key, _)| {
+        let wrong = names::qualified(&key.to_ascii_lowercase())?;
+        Some(FieldError::invalid("metadata.annotations", &Value::from(key.as_str()), wrong))
+    });
+    too_long.into_iter().chain(names).collect()
 }
 
 fn name(metadata: &Value, rule: NameRule) -> Vec<FieldError> {

@@ -7,7 +7,7 @@ use futures::Stream;
 use serde_json::Value;
 
 use super::Presented;
-use crate::{ApiError, catalogue::Resource};
+use crate::{ApiError, UserInfo, catalogue::Resource};
 
 /// Which objects of a resource a request is about.
 #[derive(Clone, Debug)]
@@ -52,10 +52,14 @@ pub(crate) struct WriteOptions {
     pub(crate) field_validation: FieldValidation,
     /// `force`, for server-side apply.
     pub(crate) force: bool,
-    /// Server-side apply may change what stands there and make nothing new.
+    /// Server-side apply, or a PUT, may change what stands there and make nothing new.
     pub(crate) update_only: bool,
     /// Sees the object before it is stored, with the rights of whoever asked.
     pub(crate) guard: crate::auth::Guard,
+    /// Who asks; nobody for the server's own tasks.
+    pub(crate) user: Option<Arc<UserInfo>>,
+    /// The request that it is part of.
+    pub(crate) underway: Option<Arc<super::Underway>>,
 }
 
 /// The body of a write, decoded: the value, and fields that stood twice in the text.
@@ -111,6 +115,10 @@ pub(crate) struct DeleteOptions {
     pub(crate) resource_version: Option<String>,
     /// `dryRun=All`
     pub(crate) dry_run: bool,
+    /// Who asks; nobody for the server's own tasks.
+    pub(crate) user: Option<Arc<UserInfo>>,
+    /// The request that it is part of.
+    pub(crate) underway: Option<Arc<super::Underway>>,
 }
 
 /// Label and field selectors, parsed and checked against what the resource can select by.

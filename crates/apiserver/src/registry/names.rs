@@ -59,7 +59,7 @@ pub(super) fn subdomain(name: &str) -> Option<String> {
 }
 
 /// What is wrong with a DNS label.
-fn label(name: &str) -> Option<String> {
+pub(super) fn label(name: &str) -> Option<String> {
     if name.len() > 63 {
         return Some("must be no more than 63 bytes".into());
     }
@@ -102,7 +102,7 @@ pub(super) fn qualified(text: &str) -> Option<String> {
 }
 
 /// What is wrong with the value of a label.
-fn label_value(text: &str) -> Option<String> {
+pub(super) fn label_value(text: &str) -> Option<String> {
     if text.len() > 63 {
         return Some("must be no more than 63 bytes".into());
     }

@@ -9,7 +9,7 @@ use essaim_store::{ListRequest, Mutation, Precondition, Record};
 use serde_json::{Value, json};
 
 use super::{
-    DeleteOptions, Deleted, Document, Registry, Scope, WriteOptions, codec,
+    Deleted, Document, Registry, Scope, WriteOptions, codec,
     commit::{Failure, store_error},
     definitions::set_condition,
     metadata,
@@ -111,9 +111,7 @@ impl Registry {
         let table = self.catalogue.table();
         for resource in table.storages().filter(|resource| resource.namespaced) {
             let records = self.records(&codec::prefix(resource, Some(namespace))).await?;
-            let name = |record: &Record| record.key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-            let targets = records.iter().map(|record| (namespace.to_owned(), name(record))).collect();
-            for deleted in self.delete_each(resource, targets, &DeleteOptions::default()).await {
+            for deleted in self.delete_stored(&records).await {
                 match deleted {
                     Ok(Deleted::Gone(_)) => continue,
                     Ok(Deleted::Pending(object)) => {

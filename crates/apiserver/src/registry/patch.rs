@@ -68,11 +68,13 @@ impl Registry {
             if !meta(&wanted, "uid").is_empty() {
                 return Err(scope.other_uid(name, meta(&wanted, "uid"), ""));
             }
-            let now = metadata::seconds((self.clock)());
-            let mut object = managers::apply(&scope.resource, part, options, None, &wanted, &now)?.object;
-            decode::tidy(&mut object, &scope.resource)?;
-            let draft = Draft { object, warnings: warnings.clone(), owned: true };
-            match self.create_draft(scope, draft, options).await {
+            let draft = |scope: &Scope| {
+                let now = metadata::seconds((self.clock)());
+                let mut object = managers::apply(&scope.resource, part, options, None, &wanted, &now)?.object;
+                decode::tidy(&mut object, &scope.resource)?;
+                Ok(Draft { object, warnings: warnings.clone(), owned: true })
+            };
+            match self.create_draft(scope, draft(scope)?, options, Some(&draft)).await {
                 Err(error) if error.reason == "AlreadyExists" => {}
                 answer => return answer,
             }
@@ -214,7 +216,8 @@ fn check_identity(object: &mut Value, scope: &Scope, live: &Value) -> Result<(),
     Ok(())
 }
 
-fn is_absent(error: &ApiError, scope: &Scope) -> bool {
+/// Whether it is the object itself that is not there.
+pub(super) fn is_absent(error: &ApiError, scope: &Scope) -> bool {
     let Resource { plural, .. } = &*scope.resource;
     error.code == 404 && error.subject.as_ref().is_some_and(|subject| subject.kind == *plural)
 }

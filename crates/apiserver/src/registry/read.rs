@@ -16,7 +16,7 @@ impl Registry {
         scope.check_part(part)?;
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
         let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
-        let object = self.codec.present(&record, &scope.resource)?;
+        let object = self.presented(&record, &scope.resource).await?;
         match part {
             Part::Main | Part::Status => Ok(object),
             Part::Scale => Ok(scale::of(&*object.value()?, &scope.resource)?.into()),

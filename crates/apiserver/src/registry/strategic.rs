@@ -12,11 +12,13 @@ use serde_json::{Map, Value};
 use crate::ApiError;
 
 /// Lists that are merged: by this field of their items, or by value.
-const MERGED: [(&str, Option<&str>); 6] = [
+const MERGED: [(&str, Option<&str>); 8] = [
     ("ownerReferences", Some("uid")),
     ("conditions", Some("type")),
     ("secrets", Some("name")),
     ("imagePullSecrets", Some("name")),
+    ("webhooks", Some("name")),
+    ("matchConditions", Some("name")),
     ("finalizers", None),
     ("managedFields", None),
 ];

@@ -5,6 +5,7 @@
 mod access;
 mod data;
 mod extensions;
+mod webhooks;
 
 use essaim_schema::FieldError;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     ApiError,
-    catalogue::{EXTENSIONS_GROUP, RBAC_GROUP, Resource},
+    catalogue::{EXTENSIONS_GROUP, RBAC_GROUP, Resource, WEBHOOKS_GROUP},
     heavy,
 };
 
@@ -34,6 +35,7 @@ enum Kind {
     Role,
     Binding,
     Definition,
+    Webhooks,
     Other,
 }
 
@@ -50,6 +52,7 @@ fn kind(resource: &Resource) -> Kind {
         (RBAC_GROUP, "Role" | "ClusterRole") => Kind::Role,
         (RBAC_GROUP, "RoleBinding" | "ClusterRoleBinding") => Kind::Binding,
         (EXTENSIONS_GROUP, _) => Kind::Definition,
+        (WEBHOOKS_GROUP, _) => Kind::Webhooks,
         _ => Kind::Other,
     }
 }
@@ -71,12 +74,12 @@ pub(super) fn name_rule(resource: &Resource) -> NameRule {
 
 /// Whether an update may leave out the revision that it replaces.
 pub(super) fn unconditional_update(resource: &Resource) -> bool {
-    resource.built_in && !matches!(kind(resource), Kind::Lease | Kind::Definition)
+    resource.built_in && !matches!(kind(resource), Kind::Lease | Kind::Definition | Kind::Webhooks)
 }
 
 /// Whether `metadata.generation` counts the changes of the specification.
 pub(super) fn counts_generations(resource: &Resource) -> bool {
-    !resource.built_in || matches!(kind(resource), Kind::Definition)
+    !resource.built_in || matches!(kind(resource), Kind::Definition | Kind::Webhooks)
 }
 
 /// Fills in what the server decides on a new object.
@@ -109,7 +112,7 @@ fn prepare(mut object: Value, resource: &Resource) -> Result<Value, ApiError> {
         Kind::Secret => data::prepare_secret(&mut object)?,
         Kind::Binding => access::prepare_binding(&mut object),
         Kind::Definition => extensions::prepare(&mut object),
-        Kind::ConfigMap | Kind::Event | Kind::Lease | Kind::Role | Kind::Other => {}
+        Kind::ConfigMap | Kind::Event | Kind::Lease | Kind::Role | Kind::Webhooks | Kind::Other => {}
     }
     Ok(object)
 }
@@ -124,6 +127,7 @@ pub(super) fn validate(object: &Value, live: Option<&Value>, resource: &Resource
         Kind::Role => access::validate_role(object, resource.namespaced),
         Kind::Binding => access::validate_binding(object, live, &resource.kind),
         Kind::Definition => extensions::validate(object, live),
+        Kind::Webhooks => webhooks::validate(object),
         Kind::Namespace | Kind::Other => Vec::new(),
     }
 }

@@ -10,8 +10,11 @@ use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
     codec::{self, Codec},
     commit::Failure,
+    conversion,
+    create::Draft,
     decode, limits, managers, metadata,
     object::{copy_top, finalizers, is_deleting, meta, spec_finalizers},
+    patch::is_absent,
     scale, strategy,
 };
 use crate::{ApiError, error::Cause};
@@ -20,12 +23,26 @@ use crate::{ApiError, error::Cause};
 /// only newcomers and the server's own tasks can be faster again.
 const ATTEMPTS: usize = 64;
 
+/// How often a PUT that may create goes from "update" to "create" and back when others make and delete the object meanwhile.
+const BACK_AND_FORTH: usize = 3;
+
 /// What a client wants to stand there.
+#[derive(Clone)]
 pub(super) struct Proposal {
     pub(super) object: Value,
     pub(super) warnings: Vec<String>,
     /// `managedFields` are settled, as server-side apply does.
     pub(super) owned: bool,
+}
+
+impl Proposal {
+    fn read(body: Document, scope: &Scope, name: &str, options: &WriteOptions) -> Result<Self, ApiError> {
+        let mut incoming = decode::body(body, &scope.resource)?;
+        decode::check_name(&mut incoming.object, name)?;
+        decode::check_namespace(&mut incoming.object, scope)?;
+        let warnings = decode::judge(incoming.complaints, options.field_validation)?;
+        Ok(Self { object: incoming.object, warnings, owned: false })
+    }
 }
 
 /// What stands there: the record, and what clients see of it.
@@ -49,22 +66,51 @@ impl Registry {
         if part == Part::Scale {
             return self.update_scale(scope, name, &body.value, options).await;
         }
-        let mut incoming = decode::body(body, &scope.resource)?;
-        decode::check_name(&mut incoming.object, name)?;
-        decode::check_namespace(&mut incoming.object, scope)?;
-        let warnings = decode::judge(incoming.complaints, options.field_validation)?;
-        let unconditional = matches!(meta(&incoming.object, "resourceVersion"), "" | "0");
+        // The schemas of built-in kinds stay as they are.
+        let sent = (!scope.resource.built_in).then(|| body.clone());
+        let read = Proposal::read(body, scope, name, options)?;
+        if part != Part::Main || options.update_only || !scope.resource.is_made_by_put() {
+            return self.replace(scope, name, part, options, &read, sent.as_ref()).await;
+        }
+        for _ in 0..BACK_AND_FORTH {
+            match self.replace(scope, name, part, options, &read, sent.as_ref()).await {
+                Err(error) if is_absent(&error, scope) => {}
+                answer => return answer,
+            }
+            if !meta(&read.object, "uid").is_empty() {
+                return Err(scope.other_uid(name, meta(&read.object, "uid"), ""));
+            }
+            let draft = Draft { object: read.object.clone(), warnings: read.warnings.clone(), owned: false };
+            match self.create_draft(scope, draft, options, None).await {
+                Err(error) if error.reason == "AlreadyExists" => {}
+                answer => return answer,
+            }
+        }
+        Err(scope.conflict(name))
+    }
+
+    /// Puts an object in place of the one that stands there. `sent` is what it was read from; read again if the schema
+    /// becomes another one meanwhile, since what the old one did not know is not in the object any more.
+    async fn replace(
+        &self,
+        scope: &Scope,
+        name: &str,
+        part: Part,
+        options: &WriteOptions,
+        read: &Proposal,
+        sent: Option<&Document>,
+    ) -> Result<Written, ApiError> {
+        let unconditional = matches!(meta(&read.object, "resourceVersion"), "" | "0");
         if unconditional && !strategy::unconditional_update(&scope.resource) {
             let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
             let found = self.fetch(&key).await?.is_some();
             return Err(if found { scope.revision_required(name) } else { scope.not_found(name) });
         }
-        self.modify(scope, name, part, options, |current, _| {
-            let mut object = incoming.object.clone();
-            if current.resource.identity != scope.resource.identity {
-                decode::tidy(&mut object, &current.resource)?;
+        self.modify(scope, name, part, options, |current, _| match sent {
+            Some(sent) if current.resource.identity != scope.resource.identity => {
+                Proposal::read(sent.clone(), current, name, options)
             }
-            Ok(Proposal { object, warnings: warnings.clone(), owned: false })
+            _ => Ok(read.clone()),
         })
         .await
     }
@@ -99,7 +145,7 @@ impl Registry {
         let mut turn = self.turns.join(&key).await;
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
-            let live = self.codec.value(&record, &scope.resource)?;
+            let live = self.live(&record, &scope.resource).await?;
             let proposal = propose(&scope, &live)?;
             match self.modify_once(&scope, &key, part, options, &Standing { record, live }, proposal).await {
                 Ok(written) => return self.settled(&scope, written, options.dry_run).await,
@@ -128,11 +174,14 @@ impl Registry {
         let Proposal { object, warnings, owned } = proposal;
         check_preconditions(scope, &object, live)?;
         let object = self.checked(scope, part, options, object, live, owned)?;
+        self.ask_about_write(scope, part, &object, Some(live), options).await?;
         let resource = &scope.resource;
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
-            return Ok(Written { object: self.codec.present(record, resource)?, created: false, warnings });
+            // Nothing is committed that would fail: under another schema it may be a change after all.
+            self.still_defined(scope)?;
+            return Ok(Written { object: self.presented(record, resource).await?, created: false, warnings });
         }
-        let bytes = codec::encode(&object, resource)?;
+        let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
         if options.dry_run {
             return Ok(Written { object: object.into(), created: false, warnings });
@@ -149,6 +198,17 @@ impl Registry {
             Codec::written(&bytes, object, revision, resource)
         };
         Ok(Written { object, created: false, warnings })
+    }
+
+    /// The schema under which the object was read must be that of this moment.
+    fn still_defined(&self, scope: &Scope) -> Result<(), Failure> {
+        let resource = &scope.resource;
+        let Some(definition) = &resource.definition else { return Ok(()) };
+        let now = self.catalogue.find(&resource.group, &resource.version, &resource.plural);
+        if now.is_some_and(|now| now.identity == resource.identity) {
+            return Ok(());
+        }
+        Err(Failure::Lost(definition.key.clone()))
     }
 
     /// The object to store: only what this part may write, completed, admitted, valid, with its owners.
@@ -173,7 +233,7 @@ impl Registry {
             }
             object = strategy::prepare_update(object, live, resource)?;
         }
-        object = self.admit(scope, part, Operation::Update, object, Some(live), options.dry_run)?;
+        object = self.admit(scope, options.act(part, Operation::Update), object, Some(live))?;
         options.guard.check(&object)?;
         if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status)
         {

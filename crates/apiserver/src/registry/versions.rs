@@ -1,6 +1,7 @@
 //! One stored form, several served ones.
 //!
-//! Versions of a custom resource differ in nothing but `apiVersion`. The two groups of Event name the same fields
+//! Versions of a custom resource differ in nothing but `apiVersion`, unless a webhook converts them, which is done in
+//! [`conversion`](super::conversion) before anything comes here. The two groups of Event name the same fields
 //! differently; the core form is the stored one.
 
 use serde_json::Value;

@@ -16,6 +16,7 @@ use super::{
     ListOptions, Registry, Scope, WatchEvent, WatchOptions, WatchStream,
     codec::{self, Codec},
     commit::store_error,
+    conversion,
     list::{forbidden, parse_revision, unsupported_match},
     selection::Selection,
 };
@@ -150,9 +151,9 @@ impl Watcher {
                 biased;
                 () = sleep_until(self.deadline) => {
                     self.ended = true;
-                    self.bookmark()
+                    self.bookmark().await
                 }
-                batch = self.changes.next() => self.batch(batch),
+                batch = self.changes.next() => self.batch(batch).await,
                 // The sender goes with the registry; then nothing changes any more.
                 Ok(()) = self.table.changed(), if !self.gone => {
                     self.renew();
@@ -162,7 +163,7 @@ impl Watcher {
                     self.ended = true;
                     Vec::new()
                 }
-                () = sleep_until(self.next_bookmark), if self.bookmarks => self.bookmark(),
+                () = sleep_until(self.next_bookmark), if self.bookmarks => self.bookmark().await,
             };
             if !events.is_empty() {
                 return Some(events);
@@ -174,23 +175,29 @@ impl Watcher {
     }
 
     /// What a batch of changes means here; the end and an error end the stream.
-    fn batch(&mut self, batch: Option<Result<Vec<Arc<Change>>, Error>>) -> Vec<WatchEvent> {
+    async fn batch(&mut self, batch: Option<Result<Vec<Arc<Change>>, Error>>) -> Vec<WatchEvent> {
         match batch {
             None | Some(Err(Error::Closed)) => {
                 self.ended = true;
                 Vec::new()
             }
             Some(Err(error)) => self.fail(store_error(error)),
-            Some(Ok(changes)) => self.events(&changes),
+            Some(Ok(changes)) => self.events(changes).await,
         }
     }
 
-    fn events(&mut self, changes: &[Arc<Change>]) -> Vec<WatchEvent> {
+    async fn events(&mut self, mut changes: Vec<Arc<Change>>) -> Vec<WatchEvent> {
         if self.table.has_changed().unwrap_or(false) {
             self.renew();
         }
+        if self.scope.resource.conversion.is_some() {
+            changes = match self.converted(changes).await {
+                Ok(converted) => converted,
+                Err(error) => return self.fail(error),
+            };
+        }
         let mut events = Vec::with_capacity(changes.len());
-        for change in changes {
+        for change in &changes {
             self.seen = change.revision;
             match self.event(change) {
                 Ok(event) => events.extend(event),
@@ -203,8 +210,18 @@ impl Watcher {
         events
     }
 
+    /// What this watcher may see of the changes, in its version. It waits for no others.
+    async fn converted(&mut self, mut changes: Vec<Arc<Change>>) -> Result<Vec<Arc<Change>>, ApiError> {
+        changes.retain(|change| !self.is_about_another(change));
+        conversion::served_changes(changes, !self.selection.is_everything(), &self.scope.resource).await
+    }
+
+    fn is_about_another(&self, change: &Change) -> bool {
+        self.selection.only_name().is_some_and(|name| change.key.as_str().rsplit('/').next() != Some(name))
+    }
+
     fn event(&self, change: &Change) -> Result<Option<WatchEvent>, ApiError> {
-        if self.selection.only_name().is_some_and(|name| change.key.as_str().rsplit('/').next() != Some(name)) {
+        if self.is_about_another(change) {
             return Ok(None);
         }
         let resource: &Resource = &self.scope.resource;
@@ -229,7 +246,7 @@ impl Watcher {
     /// A revision up to which everything was delivered, with what had to be delivered first.
     ///
     /// Assumption: a store whose `revision` is R hands out all changes up to R without waiting.
-    fn bookmark(&mut self) -> Vec<WatchEvent> {
+    async fn bookmark(&mut self) -> Vec<WatchEvent> {
         self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
         if !self.bookmarks {
             return Vec::new();
@@ -239,9 +256,9 @@ impl Watcher {
             // Unconstrained: otherwise a spent budget of the executor would look like a silent store.
             match tokio::task::unconstrained(self.changes.next()).now_or_never() {
                 None => self.seen = newest,
-                Some(batch @ Some(Ok(_))) => events.extend(self.batch(batch)),
+                Some(batch @ Some(Ok(_))) => events.extend(self.batch(batch).await),
                 Some(end) => {
-                    events.extend(self.batch(end));
+                    events.extend(self.batch(end).await);
                     return events;
                 }
             }

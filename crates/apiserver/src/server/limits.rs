@@ -32,7 +32,8 @@ pub struct Limits {
     pub ping: Duration,
     /// How long a connection may stay open between two requests; also how long the head of one may take.
     pub idle: Duration,
-    /// A client that takes nothing of what is written to it for this long is cut off.
+    /// A client that takes nothing of what is written to it for this long is cut off; one that takes less than 64 KiB of an
+    /// answer in this time loses the answer.
     pub stalled: Duration,
     /// Longer than this no request may take but a watch; the time that its body takes to come counts.
     pub handler: Duration,
@@ -142,6 +143,12 @@ impl Gate {
             limits,
             shares: Shares::default(),
         }
+    }
+
+    /// How many requests are under way, in the words of Kubernetes.
+    pub(super) fn under_way(&self) -> [(&'static str, usize); 2] {
+        let taken = |places: &Semaphore, all: usize| all.saturating_sub(places.available_permits());
+        [("readOnly", taken(&self.reads, self.limits.reads)), ("mutating", taken(&self.writes, self.limits.writes))]
     }
 
     /// Takes a place. Those who may do everything pass always, so that the system can be repaired while it is flooded;

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiServer, Limits, Tls, service::ListenerStop, stalled::Stalled};
+use super::{ApiServer, Limits, Tls, held::Answers, service::ListenerStop, stalled::Stalled};
 use crate::{audit::PeerAddress, auth::PeerCertificate};
 
 const HEADER_BYTES: u32 = 64 * 1024;
@@ -43,7 +43,7 @@ impl ApiServer {
         let address = listener.local_addr().map_err(ServeError::Listen)?;
         tracing::info!(%address, "serving the API");
         let router = self.router().layer(Extension(ListenerStop(shutdown.clone())));
-        let acceptor = TlsAcceptor::from(tls.server);
+        let mut certificates = std::pin::pin!(tls.keep(&self.service.registry.clock));
         let limits = self.service.gate.limits;
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let graceful = GracefulShutdown::new();
@@ -52,10 +52,12 @@ impl ApiServer {
             let accepted = tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(_) = connections.join_next() => continue,
+                () = &mut certificates => continue,
                 accepted = accept(&listener, &places) => accepted,
             };
             let Some((socket, peer, place)) = accepted else { continue };
-            let (acceptor, watcher) = (acceptor.clone(), graceful.watcher());
+            // Those in force at this moment.
+            let (acceptor, watcher) = (TlsAcceptor::from(tls.config()), graceful.watcher());
             let router = router.clone().layer(Extension(PeerAddress(peer)));
             connections.spawn(async move {
                 if let Some(stream) = handshake(&acceptor, socket, &limits).await {
@@ -117,11 +119,12 @@ async fn converse(
         Some(peer) => router.layer(Extension(peer)),
         None => router,
     };
-    let asked = CancellationToken::new();
+    let (asked, answers) = (CancellationToken::new(), Answers::default());
     let router = router.layer(map_request({
-        let asked = asked.clone();
-        move |request: Request| {
+        let (asked, answers) = (asked.clone(), answers.clone());
+        move |mut request: Request| {
             asked.cancel();
+            request.extensions_mut().insert(answers.clone());
             std::future::ready(request)
         }
     }));
@@ -131,6 +134,7 @@ async fn converse(
         ended = watcher.watch(connection.into_owned()) => if let Err(error) = ended {
             tracing::debug!(error = %error, "a connection ended early");
         },
+        () = answers.watch(limits.stalled) => {}
         () = silence(&asked, limits.silence) => tracing::debug!("a client asked nothing"),
     }
 }

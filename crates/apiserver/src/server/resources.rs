@@ -7,14 +7,16 @@ use futures::StreamExt as _;
 use http::{Method, StatusCode, header, request::Parts};
 use tokio_util::sync::CancellationToken;
 
-use super::{attributes::method_not_allowed, service::Service};
+use super::{attributes::method_not_allowed, metrics::Labels, service::Service};
 use crate::{
     ApiError, UserInfo,
     audit::Trail,
     auth::{Attributes, Target},
     catalogue::Resource,
     error::Cause,
-    registry::{Deleted, ListOptions, Part, Patch, Scope, WatchOptions, WriteOptions, Written},
+    registry::{
+        DeleteOptions, Deleted, ListOptions, Part, Patch, Scope, Underway, WatchOptions, WriteOptions, Written,
+    },
     wire::{
         decode,
         negotiate::{Offer, negotiate},
@@ -31,7 +33,7 @@ const SHORTEST_WATCH: Duration = Duration::from_mins(30);
 /// One request about objects of one resource.
 pub(super) struct ResourceRequest<'a> {
     pub(super) service: &'a Service,
-    pub(super) user: &'a UserInfo,
+    pub(super) user: &'a Arc<UserInfo>,
     pub(super) parts: &'a Parts,
     pub(super) query: &'a Query,
     pub(super) scope: Scope,
@@ -43,7 +45,7 @@ impl<'a> ResourceRequest<'a> {
     /// Finds the resource that the path names.
     pub(super) fn find(
         service: &'a Service,
-        user: &'a UserInfo,
+        user: &'a Arc<UserInfo>,
         parts: &'a Parts,
         query: &'a Query,
         path: &'a ResourcePath,
@@ -69,11 +71,16 @@ impl<'a> ResourceRequest<'a> {
     }
 
     /// Carries it out.
-    pub(super) async fn answer(self, body: Body, stop: CancellationToken) -> Result<Response, ApiError> {
+    pub(super) async fn answer(
+        self,
+        labels: &Labels,
+        body: Body,
+        stop: CancellationToken,
+    ) -> Result<Response, ApiError> {
         let deprecation = self.scope.resource.deprecation_warning.clone();
         let mut response = match (&self.parts.method, self.name, self.part) {
             (&Method::GET, Some(name), _) => self.get(name).await,
-            (&Method::GET, None, Part::Main) if self.query.flag("watch") => self.watch(stop).await,
+            (&Method::GET, None, Part::Main) if self.query.flag("watch") => self.watch(labels, stop).await,
             (&Method::GET, None, Part::Main) => self.list().await,
             (&Method::POST, None, Part::Main) => self.create(body).await,
             (&Method::PUT, Some(name), _) => self.update(name, body).await,
@@ -124,7 +131,7 @@ impl<'a> ResourceRequest<'a> {
         })
     }
 
-    async fn watch(&self, stop: CancellationToken) -> Result<Response, ApiError> {
+    async fn watch(&self, labels: &Labels, stop: CancellationToken) -> Result<Response, ApiError> {
         self.needs("watch")?;
         let style = self.style(Offer::Watch)?;
         let options = WatchOptions {
@@ -137,6 +144,7 @@ impl<'a> ResourceRequest<'a> {
         };
         match self.service.registry.watch(&self.scope, options).await {
             Ok(events) => {
+                let events = self.service.metrics.follow(&self.scope.resource.series, labels, events);
                 let events = events.take_until(stop.cancelled_owned()).boxed();
                 let clock = self.service.registry.clock.clone();
                 Ok(watch_frames::respond(self.scope.resource.clone(), events, style, clock))
@@ -173,8 +181,15 @@ impl<'a> ResourceRequest<'a> {
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
         let document = decode::object(&self.parts.headers, &bytes)?;
-        let options = self.write_options().await?;
-        let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await?;
+        let mut options = self.write_options().await?;
+        let makes = self.part == Part::Main && self.scope.resource.is_made_by_put();
+        let creation = self.creation(name);
+        options.update_only = makes && !self.service.authorizer.allows(self.user, &creation).await?;
+        let written = Box::pin(self.service.registry.update(&self.scope, name, self.part, document, &options)).await;
+        let written = written.map_err(|error| match error.code {
+            404 if options.update_only => creation.forbidden(self.user),
+            _ => error,
+        })?;
         self.written(&written, &style)
     }
 
@@ -231,8 +246,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("delete")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         match Box::pin(self.service.registry.delete(&self.scope, name, &options)).await? {
             Deleted::Gone(status) => output::write(StatusCode::OK, &status, &style),
             Deleted::Pending(object) => {
@@ -245,8 +259,7 @@ impl<'a> ResourceRequest<'a> {
         self.needs("deletecollection")?;
         let style = self.style(Offer::Objects)?;
         let bytes = decode::read(body).await?;
-        let options =
-            decode::delete_options(&self.parts.headers, &bytes, self.query, &self.scope.resource.served_api_versions)?;
+        let options = self.delete_options(&bytes)?;
         let list = self.list_options()?;
         let deleted = Box::pin(self.service.registry.delete_collection(&self.scope, list, &options)).await?;
         output::list(&self.scope.resource, deleted, &style, self.service.now())
@@ -284,7 +297,22 @@ impl<'a> ResourceRequest<'a> {
             field_validation: self.query.field_validation()?,
             force: self.query.flag("force"),
             update_only: false,
+            user: Some(self.user.clone()),
+            underway: self.underway(),
         })
+    }
+
+    /// Never nothing: a write without it would pass by the webhooks.
+    fn underway(&self) -> Option<Arc<Underway>> {
+        let begins = || Arc::new(Underway::until(tokio::time::Instant::now() + self.service.gate.limits.handler));
+        Some(self.parts.extensions.get().cloned().unwrap_or_else(begins))
+    }
+
+    /// What a deletion is to do, from the body or the parameters.
+    fn delete_options(&self, bytes: &[u8]) -> Result<DeleteOptions, ApiError> {
+        let served = &self.scope.resource.served_api_versions;
+        let options = decode::delete_options(&self.parts.headers, bytes, self.query, served)?;
+        Ok(DeleteOptions { user: Some(self.user.clone()), underway: self.underway(), ..options })
     }
 
     /// The parameter, or the product of the user agent.

@@ -6,7 +6,7 @@ use std::{
     any::Any,
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -25,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RawHandler, RawRequest, attributes,
     attributes::method_not_allowed,
-    held::Held,
+    held::{Answers, Held},
     limits::{Class, Gate},
+    metrics::{Labels, Metrics},
     resources::ResourceRequest,
     token_request,
     unread::Unread,
@@ -35,10 +36,11 @@ use crate::{
     ApiError, AuditLog, UserInfo,
     audit::Trail,
     auth::{
-        AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, impersonated,
-        needed_to_impersonate,
+        AccountTokens, Attributes, Authenticator, Authorizer, Reviews, Target as AuthTarget, account_tokens,
+        impersonated, needed_to_impersonate,
     },
-    registry::Registry,
+    error::chain,
+    registry::{Registry, Underway},
     wire::{
         discovery,
         negotiate::{Offer, negotiate},
@@ -58,7 +60,10 @@ pub(super) struct Service {
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) reviews: Reviews,
     pub(super) openapi: OpenApi,
+    /// Where clients reach the server, if somebody said so.
+    pub(super) url: Option<String>,
     pub(super) gate: Gate,
+    pub(super) metrics: Metrics,
     pub(super) raw_handlers: Vec<RawHandler>,
     pub(super) audit: Option<AuditLog>,
     pub(super) ready: AtomicBool,
@@ -77,15 +82,20 @@ pub(super) async fn handle(State(service): State<Arc<Service>>, mut request: Req
         service.audit.as_ref().and_then(|log| Some((log, AuditLog::begin(&mut request, &audit_id, service.now())?)));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = tokio::time::Instant::now();
-    let answered = AssertUnwindSafe(Box::pin(service.answer(request))).catch_unwind().await;
+    let labels = OnceLock::new();
+    let underway = Arc::new(Underway::until(started + service.gate.limits.handler));
+    request.extensions_mut().insert(underway.clone());
+    let answered = AssertUnwindSafe(Box::pin(service.answer(request, &labels))).catch_unwind().await;
     let answered = answered.unwrap_or_else(|panic| Err(ApiError::internal(panic_text(panic.as_ref()))));
     let reason = answered.as_ref().err().map_or("", |error| error.reason);
     let mut response = answered.unwrap_or_else(|error| refuse(&error, &audit_id));
     output::identify(&mut response, &audit_id);
+    output::warn(&mut response, &underway.take_warnings());
     if let Some((log, trail)) = noted {
         response = log.end(trail, response, reason, &service.registry.clock);
     }
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    service.metrics.answered(labels.get_or_init(|| Labels::unreadable(&method)), status, elapsed);
     tracing::debug!(%method, path, status, audit_id, ?elapsed, "answered a request");
     response
 }
@@ -102,12 +112,6 @@ fn refuse(error: &ApiError, audit_id: &str) -> Response {
 /// Not where one only has to ask again later: a client could fill the log by asking too early.
 fn is_own_fault(error: &ApiError) -> bool {
     error.code >= 500 && error.retry_after_seconds.is_none()
-}
-
-/// The error and what lies behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -139,32 +143,38 @@ impl Service {
         [("bootstrap", self.is_ready()), ("store", self.registry.store.health().is_ok())]
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, ApiError> {
+    /// Says in `labels` what is asked for, as soon as that is known.
+    async fn answer(&self, request: Request, labels: &OnceLock<Labels>) -> Result<Response, ApiError> {
         let (parts, body) = request.into_parts();
         let body = Unread::guard(body);
         let query = Query::parse(&parts.uri)?;
         let target = path::parse(parts.uri.path())?;
+        let labels =
+            labels.get_or_init(|| Labels::of(&target, &parts.method, &parts.headers, &query, &self.registry.catalogue));
         if let Target::NonResource(path) = &target
             && let Some(response) = service_paths::health(path, &query, &self.checks())
         {
             return Ok(response);
         }
-        let user = self.user(&parts).await?;
+        let user = Arc::new(self.user(&parts).await?);
         let attributes = attributes::of(&target, parts.uri.path(), &parts.method, &query)?;
         let trail = parts.extensions.get::<Arc<Trail>>();
         if let Some(trail) = trail {
             trail.about(&attributes, target.version());
         }
-        let place = self.gate.enter(class(&attributes), &user)?;
+        let class = class(&attributes);
+        let place = self.gate.enter(class, &user)?;
         let allowed = self.authorizer.require(&user, &attributes).await;
         if let Some(trail) = trail {
             trail.decided(allowed.is_ok());
         }
         allowed?;
-        let routed = Box::pin(self.route(&target, &user, &parts, &query, body));
+        let routed = Box::pin(self.route(&target, &user, &parts, &query, labels, body));
         let handler = self.gate.limits.handler;
         let response = tokio::time::timeout(handler, routed).await.unwrap_or_else(|_| Err(timed_out(handler)))?;
-        Ok(response.map(|body| Held::guard(body, place)))
+        // A watch may be silent for as long as it lasts, and one that is behind is ended elsewhere.
+        let answers = parts.extensions.get::<Answers>().filter(|_| class != Class::Watch);
+        Ok(response.map(|body| Held::guard(body, place, answers)))
     }
 
     /// Who asks, or for whom they may act.
@@ -188,9 +198,10 @@ impl Service {
     async fn route(
         &self,
         target: &Target,
-        user: &UserInfo,
+        user: &Arc<UserInfo>,
         parts: &Parts,
         query: &Query,
+        labels: &Labels,
         body: Body,
     ) -> Result<Response, ApiError> {
         if let Some(response) = self.raw(user, parts, query) {
@@ -203,7 +214,7 @@ impl Service {
             Target::Resource(path) => {
                 let stop =
                     parts.extensions.get::<ListenerStop>().map_or_else(|| self.stop.clone(), |stop| stop.0.clone());
-                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(body, stop)).await
+                Box::pin(ResourceRequest::find(self, user, parts, query, path)?.answer(labels, body, stop)).await
             }
             _ if parts.method != Method::GET => Err(method_not_allowed()),
             Target::Discovery(wanted) => {
@@ -218,6 +229,14 @@ impl Service {
         let document = match path {
             "/" => service_paths::root(),
             "/version" => service_paths::version(),
+            "/metrics" => return self.metrics.respond(self, &parts.headers),
+            account_tokens::KEY_SET_PATH => return self.key_set(),
+            account_tokens::DISCOVERY_PATH => {
+                return Ok(service_paths::for_an_hour(
+                    "application/json",
+                    &AccountTokens::discovery(self.url.as_deref()),
+                ));
+            }
             _ if path.starts_with("/openapi/") => {
                 return self.openapi.respond(&self.registry.catalogue.table(), path, &parts.headers, query);
             }
@@ -225,6 +244,12 @@ impl Service {
         };
         let style = Style::new(negotiate(&parts.headers, Offer::Document)?, query, &parts.headers)?;
         output::write(StatusCode::OK, &document, &style)
+    }
+
+    /// The public keys of service accounts' tokens.
+    fn key_set(&self) -> Result<Response, ApiError> {
+        let accounts = self.accounts.as_ref().ok_or_else(ApiError::no_such_path)?;
+        Ok(service_paths::for_an_hour("application/jwk-set+json", &accounts.key_set()))
     }
 
     /// What the composition root answers, if it is one of its paths.

@@ -1,7 +1,8 @@
 //! Connections whose peer takes nothing.
 //!
 //! A client that reads nothing would hold its connection, its requests' places and all that waits to be written to it for
-//! as long as it likes. Whoever takes nothing at all for a while is cut off; how slowly one reads does not matter.
+//! as long as it likes. Whoever takes nothing at all for a while is cut off. How slowly one may read is decided in `held`,
+//! for each answer.
 
 use std::{
     io,

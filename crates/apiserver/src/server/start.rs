@@ -14,7 +14,7 @@ use essaim_store::Store;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiServer, Options, StartError, limits::Gate, service::Service, tls};
+use super::{ApiServer, Options, StartError, limits::Gate, metrics::Metrics, service::Service, tls};
 use crate::{
     ApiError,
     auth::{AccountTokens, Authenticator, Authorizer, IssuedIndex, OidcProvider, Reviews, default_manifests},
@@ -32,7 +32,9 @@ impl ApiServer {
         let stop = CancellationToken::new();
         let mut admission = options.admission;
         admission.extend(options.issued_tokens.clone().map(|place| Arc::new(place) as Arc<dyn Admission>));
-        let registry = Arc::new(Registry::new(store, options.clock, admission));
+        let registry = Registry::new(store, options.clock, admission);
+        // Webhooks that hang leave half of the places to writes that they have no part in.
+        let registry = Arc::new(registry.with_webhook_places(options.limits.writes.div_ceil(2)));
         registry.open().await.map_err(StartError::Open)?;
         let mut tasks = tokio::task::JoinSet::new();
         registry.spawn_tasks(&mut tasks, &stop);
@@ -50,7 +52,9 @@ impl ApiServer {
             accounts,
             authorizer,
             openapi: crate::wire::openapi::OpenApi::default(),
+            url: options.url,
             gate: Gate::new(options.limits),
+            metrics: Metrics::new(),
             raw_handlers: options.raw_handlers,
             audit: options.audit,
             ready: AtomicBool::new(false),

@@ -1,27 +1,30 @@
-//! The server's certificates: from files, or made on first start and renewed before they end.
+//! The server's certificates: from files, or made on first start and renewed before they end, while the server runs.
 //!
 //! Clients may show a certificate signed by the same authority; whoever shows none must send a token.
 
 mod account_key;
 mod authority;
+mod current;
 mod files;
 mod kubeconfig;
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 pub(super) use account_key::passing as passing_service_account_key;
 pub use account_key::service_account_key;
+use current::{Current, Material, Source};
 use jiff::Timestamp;
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use rustls::ServerConfig;
 
-/// How connections are secured.
+use crate::Clock;
+
+/// How often the files of certificates are looked at.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// How connections are secured. Clones share what is in force.
 #[derive(Clone)]
 pub struct Tls {
-    pub(super) server: Arc<ServerConfig>,
+    current: Arc<Current>,
 }
 
 /// Why there is no TLS.
@@ -72,44 +75,52 @@ pub struct Endpoint {
 impl Tls {
     /// Uses certificates that somebody else made. Client certificates are accepted if `client_ca` is given.
     pub fn from_files(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, TlsError> {
-        let client_ca = client_ca.map(files::read).transpose()?;
-        let (chain, key_text) = (files::read(certificate)?, files::read(key)?);
-        Self::build(&chain, &key_text, client_ca.as_deref(), &certificate.display().to_string())
+        let client_ca = client_ca.map(Path::to_owned);
+        let source = Source::Files { certificate: certificate.to_owned(), key: key.to_owned(), client_ca };
+        // No time matters: nothing of this is the server's own to renew.
+        let material = source.read(Timestamp::UNIX_EPOCH)?;
+        Self::new(source, material)
     }
 
-    /// The configuration, for another listener of the same process.
+    /// The configuration, for another listener of the same process. It shows each new certificate, but trusts the
+    /// authority of today only.
     pub fn config(&self) -> Arc<ServerConfig> {
-        self.server.clone()
+        self.current.config()
     }
 
-    fn build(chain: &str, key: &str, client_ca: Option<&str>, path: &str) -> Result<Self, TlsError> {
-        let content = |expected| TlsError::Content { path: path.to_owned(), expected };
-        let chain = certificates(chain).ok_or_else(|| content("a certificate chain"))?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| content("a private key"))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::Config(error.into()))?;
-        let builder = match client_ca {
-            None => builder.with_no_client_auth(),
-            Some(text) => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(certificates(text).ok_or_else(|| content("the client authority"))?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .allow_unauthenticated()
-                    .build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::Config(error.into()))?)
+    /// Looks at the files again. What somebody put there counts for the handshakes to come, if it can be used; what nearly
+    /// ends and was made by [`ensure`] is made anew, the administrator's certificate and `admin.kubeconfig` too. The
+    /// authority is not: that would shut out everybody who trusts it.
+    ///
+    /// True if handshakes see something else from now on. [`ApiServer::serve`](crate::ApiServer::serve) does this once a minute.
+    ///
+    /// Errors: what lies there cannot be used; what was in force stays.
+    pub fn refresh(&self, now: Timestamp) -> Result<bool, TlsError> {
+        self.current.refresh(now)
+    }
+
+    /// Looks at the files from time to time. Does not end.
+    pub(super) async fn keep(&self, clock: &Clock) {
+        let mut usable = true;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let (tls, now) = (self.clone(), clock());
+            let Ok(looked) = tokio::task::spawn_blocking(move || tls.refresh(now)).await else { continue };
+            match &looked {
+                Ok(true) => tracing::info!("new connections see new certificates"),
+                Err(error) if usable => {
+                    let error = error as &dyn std::error::Error;
+                    tracing::warn!(error, "cannot use the certificates that lie there, and keep those in force");
+                }
+                Ok(false) | Err(_) => {}
             }
-        };
-        let mut server = builder.with_single_cert(chain, key).map_err(|error| TlsError::Config(error.into()))?;
-        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { server: Arc::new(server) })
+            usable = looked.is_ok();
+        }
     }
-}
 
-fn certificates(text: &str) -> Option<Vec<CertificateDer<'static>>> {
-    let found = CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>().ok()?;
-    (!found.is_empty()).then_some(found)
+    fn new(source: Source, material: Material) -> Result<Self, TlsError> {
+        Ok(Self { current: Arc::new(Current::new(source, material)?) })
+    }
 }
 
 /// Makes what is missing or nearly over in `data_dir`: an authority, the server's certificate, the administrator's
@@ -124,7 +135,8 @@ pub fn ensure(data_dir: &Path, endpoint: &Endpoint, now: Timestamp) -> Result<Tl
     let server = authority.server(&directory, &names, now)?;
     let admin = authority.admin(&directory, now)?;
     kubeconfig::write(&data_dir.join("admin.kubeconfig"), &endpoint.url, authority.certificate(), &admin)?;
-    Tls::build(&server.certificate, &server.key, Some(authority.certificate()), &directory.display().to_string())
+    let source = Source::Made { data_dir: data_dir.to_owned(), endpoint: endpoint.clone() };
+    Tls::new(source, Material::made(&directory, &authority, server))
 }
 
 /// The names of the endpoint and of the machine itself, each once, in order.

@@ -1,5 +1,7 @@
 //! Answers: objects, lists, Status, and the headers that go with them.
 
+use std::sync::Arc;
+
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -20,6 +22,7 @@ use crate::{
 };
 
 const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// A warning header longer than this is cut off by clients.
 const WARNING_LIMIT: usize = 256;
@@ -74,41 +77,15 @@ pub(crate) fn object(
     }
 }
 
-/// A list, in the form that the client wants.
-pub(crate) fn list(resource: &Resource, list: List, style: &Style, now: jiff::Timestamp) -> Result<Response, ApiError> {
-    let metadata = list_metadata(&list);
-    match style.wanted.form {
-        Form::Table(version) => {
-            let renderer = table::Renderer::new(resource, version, style.include_object);
-            let table = renderer.list(&list.items, &metadata, now)?;
-            write(StatusCode::OK, &table, style)
-        }
-        Form::Metadata(version) => {
-            let items = list.items.iter().map(|item| Ok(table::partial(&*item.value()?, version)));
-            let items = items.collect::<Result<Vec<_>, ApiError>>()?;
-            let kind = "PartialObjectMetadataList";
-            let body = ListBody { kind, api_version: format!("meta.k8s.io/{version}"), metadata, items };
-            write(StatusCode::OK, &body, style)
-        }
-        Form::Plain | Form::Discovery(_) if style.is_compact() => {
-            Ok(bytes(StatusCode::OK, JSON, list_text::body(resource, list, &metadata)))
-        }
-        Form::Plain | Form::Discovery(_) => {
-            let items = list.items.iter().map(Presented::value).collect::<Result<Vec<_>, _>>()?;
-            let items = items.iter().map(|item| &**item).collect::<Vec<_>>();
-            let api_version = api_version(&resource.group, &resource.version);
-            write(StatusCode::OK, &ListBody { kind: &resource.list_kind, api_version, metadata, items }, style)
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ListBody<'a, T> {
-    kind: &'a str,
-    api_version: String,
-    metadata: Value,
-    items: Vec<T>,
+/// A list, in the form that the client wants; its text is made while the client takes it.
+pub(crate) fn list(
+    resource: &Arc<Resource>,
+    list: List,
+    style: &Style,
+    now: jiff::Timestamp,
+) -> Result<Response, ApiError> {
+    let media_type = if style.wanted.format == Format::Yaml { YAML } else { JSON };
+    Ok(bytes(StatusCode::OK, media_type, list_text::body(resource, list, style, now)?))
 }
 
 fn list_metadata(list: &List) -> Value {
@@ -130,9 +107,9 @@ pub(crate) fn api_version(group: &str, version: &str) -> String {
 /// Any value, in the format that the client wants.
 pub(crate) fn write(status: StatusCode, value: &impl Serialize, style: &Style) -> Result<Response, ApiError> {
     let (text, media_type) = match (style.wanted.format, style.pretty) {
-        (Format::Yaml, _) => (decode::to_yaml(value)?.into_bytes(), "application/yaml"),
-        (Format::Json, true) => (serde_json::to_vec_pretty(value).map_err(ApiError::internal)?, "application/json"),
-        (Format::Json, false) => (serde_json::to_vec(value).map_err(ApiError::internal)?, "application/json"),
+        (Format::Yaml, _) => (decode::to_yaml(value)?.into_bytes(), YAML),
+        (Format::Json, true) => (serde_json::to_vec_pretty(value).map_err(ApiError::internal)?, JSON),
+        (Format::Json, false) => (serde_json::to_vec(value).map_err(ApiError::internal)?, JSON),
     };
     Ok(bytes(status, media_type, text))
 }
@@ -167,7 +144,8 @@ pub(crate) fn failure(error: &ApiError) -> Response {
 /// Adds one `Warning: 299` header for each warning, without control characters and cut at a sensible length, until
 /// clients would have to read too much.
 pub(crate) fn warn(response: &mut Response, warnings: &[String]) {
-    let mut room = WARNINGS_LIMIT;
+    let taken: usize = response.headers().get_all(header::WARNING).iter().map(HeaderValue::len).sum();
+    let mut room = WARNINGS_LIMIT.saturating_sub(taken);
     for warning in warnings {
         let mut text: String = warning.chars().filter(|letter| !letter.is_control()).take(WARNING_LIMIT).collect();
         let Some(left) = room.checked_sub(text.len()) else { return };

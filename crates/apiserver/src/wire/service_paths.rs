@@ -1,7 +1,7 @@
 //! Paths that are about the server itself: `/version`, health, and the list of paths.
 
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::wire::{output, query::Query};
@@ -59,9 +59,19 @@ fn failed(text: String) -> Response {
     output::text(StatusCode::INTERNAL_SERVER_ERROR, text)
 }
 
+/// A document that whoever reads it may keep for an hour, as Kubernetes lets them keep the keys of service accounts.
+pub(crate) fn for_an_hour(media_type: &'static str, document: &Value) -> Response {
+    let mut response = output::bytes(StatusCode::OK, media_type, document.to_string());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    response
+}
+
 /// `/`: where one can go from here.
 pub(crate) fn root() -> Value {
-    json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+    json!({"paths": [
+        "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/openid/v1/jwks",
+        "/readyz", "/version",
+    ]})
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{ApiError, catalogue::Resource, registry::Presented, wire::query::unsupported};
+use crate::{ApiError, catalogue::Resource, wire::query::unsupported};
 
 /// What stands in `rows[].object`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,12 +47,6 @@ impl<'a> Renderer<'a> {
         Self { resource, version, include }
     }
 
-    /// A Table of a whole list.
-    pub(crate) fn list(&self, items: &[Presented], metadata: &Value, now: Timestamp) -> Result<Value, ApiError> {
-        let rows = items.iter().map(|item| Ok(self.row(&*item.value()?, now))).collect::<Result<Vec<_>, ApiError>>()?;
-        Ok(self.table(metadata, &self.resource.columns.definitions().into(), &rows))
-    }
-
     /// A Table of one object.
     pub(crate) fn object(&self, object: &Value, now: Timestamp) -> Value {
         self.event(object, true, now)
@@ -72,7 +66,8 @@ impl<'a> Renderer<'a> {
         })
     }
 
-    fn row(&self, object: &Value, now: Timestamp) -> Value {
+    /// One line of a Table.
+    pub(crate) fn row(&self, object: &Value, now: Timestamp) -> Value {
         let cells = self.resource.columns.cells(object, now);
         let included = match self.include {
             IncludeObject::None => Value::Null,

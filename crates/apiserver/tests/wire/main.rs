@@ -2,9 +2,13 @@
 
 mod audit;
 mod bulk;
+mod conversion;
 mod discovery;
+mod examples;
 mod fuzz;
+mod keys;
 mod limits;
+mod metrics;
 mod objects;
 mod patches;
 mod rights;
@@ -13,3 +17,4 @@ mod support;
 mod tokens;
 mod transport;
 mod watches;
+mod webhooks;

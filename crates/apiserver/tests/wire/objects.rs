@@ -1,6 +1,7 @@
 //! Create, read, update, delete.
 
 use axum::body::Body;
+use essaim_apiserver::UserInfo;
 use kube::api::{DeleteParams, ListParams, PostParams, PropagationPolicy};
 use serde_json::json;
 
@@ -127,4 +128,72 @@ async fn errors_have_the_status_that_clients_read() {
     assert_eq!(send(fixture.router(), "POST", WIDGETS, &[], large).await.status(), 413);
     let html = send(fixture.router(), "GET", WIDGETS, &[("accept", "text/html")], Body::empty()).await;
     assert_eq!(html.status(), 406);
+}
+
+/// What a PUT of an object that is not there is answered, to somebody in these groups.
+async fn put(fixture: &Fixture, group: &str, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+    let router = fixture.server.in_process(UserInfo::new("bob", [group]));
+    json_of(send(router, "PUT", path, &[], body.to_string()).await).await
+}
+
+#[tokio::test]
+async fn a_put_makes_what_is_not_there_only_where_kubernetes_lets_it() {
+    let fixture = Fixture::start().await;
+    let masters = "system:masters";
+    let (default, rbac) = ("namespaces/default", "/apis/rbac.authorization.k8s.io/v1");
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"});
+    let about = json!({"kind": "Pod", "namespace": "default", "name": "p"});
+    let time = "2026-01-01T00:00:00.000000Z";
+    for (path, body) in [
+        (format!("/apis/coordination.k8s.io/v1/{default}/leases/one"), json!({"spec": {"holderIdentity": "a"}})),
+        (format!("/api/v1/{default}/events/one"), json!({"involvedObject": about, "reason": "Tried"})),
+        (
+            format!("/apis/events.k8s.io/v1/{default}/events/two"),
+            json!({"regarding": about, "eventTime": time, "reason": "Tried", "action": "try", "type": "Normal",
+                "reportingController": "a.test/b", "reportingInstance": "c"}),
+        ),
+        (format!("{rbac}/{default}/roles/one"), json!({"rules": []})),
+        (format!("{rbac}/clusterroles/one"), json!({"rules": []})),
+        (format!("{rbac}/{default}/rolebindings/one"), json!({"roleRef": role})),
+        (format!("{rbac}/clusterrolebindings/one"), json!({"roleRef": role})),
+    ] {
+        let (status, made) = put(&fixture, masters, &path, &body).await;
+        assert_eq!(status, 201, "{path}: {made}");
+        assert_eq!(made["metadata"]["managedFields"][0]["operation"], "Update");
+        let (status, same) = put(&fixture, masters, &path, &made).await;
+        assert_eq!((status, &same["metadata"]["uid"]), (200, &made["metadata"]["uid"]), "{path}: {same}");
+    }
+    for path in ["namespaces/new", "namespaces/default/configmaps/one", "namespaces/default/secrets/one"] {
+        assert_eq!(put(&fixture, masters, &format!("/api/v1/{path}"), &json!({})).await.0, 404, "{path}");
+    }
+    let widget = json!({"apiVersion": "toys.test/v1", "kind": "Widget", "metadata": {"resourceVersion": "1"}});
+    assert_eq!(put(&fixture, masters, &format!("{WIDGETS}/one"), &widget).await.0, 404);
+    let elsewhere = "/apis/coordination.k8s.io/v1/namespaces/none/leases/one";
+    assert_eq!(put(&fixture, masters, elsewhere, &json!({})).await.0, 404, "there is no such namespace");
+    let another = json!({"metadata": {"uid": "gone"}, "spec": {}});
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/two";
+    assert_eq!(put(&fixture, masters, lease, &another).await.0, 409, "it asks for one that was there before");
+}
+
+#[tokio::test]
+async fn to_make_something_by_a_put_takes_the_right_to_create_it() {
+    let fixture = Fixture::start().await;
+    let group = "rbac.authorization.k8s.io";
+    let rules = json!([{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["update"]}]);
+    let role = json!({"rules": rules});
+    let binding = json!({
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "renew"},
+        "subjects": [{"apiGroup": group, "kind": "Group", "name": "staff"}],
+    });
+    for (kind, body) in [("clusterroles", role), ("clusterrolebindings", binding)] {
+        let path = format!("/apis/{group}/v1/{kind}/renew");
+        assert_eq!(put(&fixture, "system:masters", &path, &body).await.0, 201);
+    }
+    let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/one";
+    let (status, refused) = put(&fixture, "staff", path, &json!({"spec": {}})).await;
+    assert_eq!(status, 403);
+    assert!(refused["message"].as_str().unwrap().contains("cannot create resource \"leases\""), "{refused}");
+    assert_eq!(get(fixture.router(), path).await.0, 404);
+    let (_, made) = put(&fixture, "system:masters", path, &json!({"spec": {}})).await;
+    assert_eq!(put(&fixture, "staff", path, &made).await.0, 200);
 }

@@ -262,6 +262,43 @@ async fn who_takes_nothing_is_cut_off_and_gives_the_place_back() {
 }
 
 #[tokio::test]
+async fn who_takes_a_little_now_and_then_loses_the_answer_and_gives_the_place_back() {
+    let served = served(Limits { reads: 2, stalled: SHORT, ..Limits::default() }).await;
+    let mut slow = served.connect().await;
+    slow.write_all(get("/extra/large").as_bytes()).await.unwrap();
+    slow.flush().await.unwrap();
+    slow.read_u8().await.unwrap();
+    assert_eq!(served.get("/version").await.status, 429);
+    let reading = async {
+        // At this rate the answer would take hours, and yet it is being read.
+        while slow.read_u8().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = becomes(&served, "/version", 200) => {}
+    }
+    becomes(&served, "/version", 200).await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_window_stays_shut_loses_its_answer_and_the_others_go_on() {
+    let served = served(Limits { reads: 2, stalled: SHORT, ..Limits::default() }).await;
+    let connection = Http2::connect(&served).await;
+    let watch = connection.get(&format!("{CONFIG_MAPS}?watch=true"), 0).await.unwrap();
+    let unread = connection.get("/extra/large", 0).await.unwrap();
+    assert_eq!(served.get("/version").await.status, 429);
+    becomes(&served, "/version", 200).await;
+    assert!(unread.into_body().collect().await.is_err(), "it broke off");
+    assert_eq!(connection.get("/version", 0).await.unwrap().status(), 200);
+    let object = r#"{"metadata": {"name": "one"}}"#;
+    assert_eq!(ask(&mut served.connect().await, &post(object.len()), object.as_bytes()).await.status, 201);
+    let event = timeout(SOON, watch.into_body().frame()).await.unwrap().unwrap().unwrap();
+    assert!(event.into_data().unwrap().starts_with(b"{\"type\":\"ADDED\""));
+}
+
+#[tokio::test]
 async fn a_request_that_does_not_end_is_dropped_when_the_listener_stops() {
     let mut served = served(Limits { drain: SHORT, ..Limits::default() }).await;
     let mut stream = served.connect().await;

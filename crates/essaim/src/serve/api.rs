@@ -34,6 +34,7 @@ pub(crate) async fn start(configuration: &Configuration, journal: Arc<Journal>) 
     let store = Opened::open(configuration).await?;
     let sealed = store.sealed(&configuration.data_dir).await?;
     let mut options = Options::new(Arc::new(crate::now));
+    options.url = Some(endpoint(configuration.listen).url);
     options.tokens = tokens(&configuration.tokens)?;
     options.issued_tokens =
         Some(IssuedTokens { namespace: names::SYSTEM_NAMESPACE.into(), secret_type: names::TOKEN_SECRET_TYPE.into() });

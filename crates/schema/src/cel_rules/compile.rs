@@ -158,6 +158,14 @@ fn failed(field: &str, source: &str, words: &str) -> FieldError {
 }
 
 fn parse(node: &Node, source: &str, optional_old_self: bool) -> Result<(Expression, Findings), String> {
+    parse_with(source, |expression| scope::check(node, expression, optional_old_self))
+}
+
+/// Parses an expression of which `check` finds out what it uses. Recurses: not for a small stack.
+pub(super) fn parse_with(
+    source: &str,
+    check: impl FnOnce(&Expression) -> Result<Findings, String>,
+) -> Result<(Expression, Findings), String> {
     if source.len() > MAX_RULE {
         return Err(format!("longer than {MAX_RULE} bytes"));
     }
@@ -168,7 +176,7 @@ fn parse(node: &Node, source: &str, optional_old_self: bool) -> Result<(Expressi
         Ok(Err(errors)) => return Err(errors.to_string().lines().next().unwrap_or_default().trim().to_owned()),
         Err(_) => return Err("the parser failed".to_owned()),
     };
-    let findings = scope::check(node, &expression, optional_old_self)?;
+    let findings = check(&expression)?;
     instrument::instrument(&mut expression);
     Ok((expression, findings))
 }

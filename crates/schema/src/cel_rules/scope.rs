@@ -26,24 +26,22 @@ pub(super) struct Findings {
 }
 
 pub(super) fn check(node: &Node, expression: &Expression, optional_old_self: bool) -> Result<Findings, String> {
-    let mut walk = Walk {
-        root: node,
-        optional_old_self,
-        variables: Vec::new(),
-        loops: 0,
-        depth: 0,
-        deepest: 0,
-        uses_old_self: false,
-    };
-    walk.expression(expression)?;
-    Ok(Findings { uses_old_self: walk.uses_old_self, depth: walk.deepest })
+    Walk { root: Some(node), optional_old_self, ..Walk::default() }.over(expression)
+}
+
+/// The same for an expression over variables of which no schema is known, in place of `self` and `oldSelf`.
+pub(super) fn check_untyped(variables: &[&'static str], expression: &Expression) -> Result<Findings, String> {
+    let variables = variables.iter().map(|name| (*name, None)).collect();
+    Walk { variables, ..Walk::default() }.over(expression)
 }
 
 /// A variable of a loop, and the schema of its value where it is known.
 type Variable<'a> = (&'a str, Option<&'a Node>);
 
+#[derive(Default)]
 struct Walk<'a> {
-    root: &'a Node,
+    /// The schema of `self`, where there is such a variable.
+    root: Option<&'a Node>,
     optional_old_self: bool,
     variables: Vec<Variable<'a>>,
     loops: usize,
@@ -79,6 +77,11 @@ const NAMES: &[&str] = &[
 ];
 
 impl<'a> Walk<'a> {
+    fn over(mut self, expression: &'a Expression) -> Result<Findings, String> {
+        self.expression(expression)?;
+        Ok(Findings { uses_old_self: self.uses_old_self, depth: self.deepest })
+    }
+
     /// Checks; gives the schema of the value where it is known.
     fn expression(&mut self, expression: &'a Expression) -> Result<Option<&'a Node>, String> {
         let deeper = if matches!(expression.expr, Expr::Comprehension(_)) { LOOP_DEPTH } else { 1 };
@@ -129,10 +132,10 @@ impl<'a> Walk<'a> {
             return Ok(*node);
         }
         match name {
-            "self" => Ok(Some(self.root)),
-            "oldSelf" => {
+            "self" if self.root.is_some() => Ok(self.root),
+            "oldSelf" if self.root.is_some() => {
                 self.uses_old_self = true;
-                Ok(Some(self.root).filter(|_| !self.optional_old_self))
+                Ok(self.root.filter(|_| !self.optional_old_self))
             }
             name if name.starts_with('@') || NAMES.contains(&name) => Ok(None),
             other => Err(format!("undeclared reference to '{other}' (in container '')")),
@@ -140,12 +143,13 @@ impl<'a> Walk<'a> {
     }
 
     fn call(&mut self, call: &'a CallExpr) -> Result<Option<&'a Node>, String> {
+        // What a method is called on comes first: its error says more than that of the method.
+        if let Some(target) = call.target.as_deref() {
+            self.expression(target)?;
+        }
         let operator = call.func_name.starts_with(['@', '_', '!', '-']);
         if !operator && !is_known(&call.func_name) {
             return Err(format!("undeclared reference to '{}' (in container '')", call.func_name));
-        }
-        if let Some(target) = call.target.as_deref() {
-            self.expression(target)?;
         }
         let mut first = None;
         for (index, argument) in call.args.iter().enumerate() {

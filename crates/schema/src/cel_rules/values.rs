@@ -97,7 +97,7 @@ fn in_no_order<'v>(node: &Node, items: Vec<Boxed<'v>>) -> Boxed<'v> {
 }
 
 /// JSON without a schema.
-fn untyped(value: &Value) -> Boxed<'_> {
+pub(super) fn untyped(value: &Value) -> Boxed<'_> {
     match value {
         Value::Null => Box::new(CelNull),
         Value::Bool(value) => Box::new(CelBool::from(*value)),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Conversion, Definition, Names, Scope, Version, version};
+use super::{Definition, Names, Scope, Version, conversion, version};
 use crate::FieldError;
 
 const MAX_VERSIONS: usize = 32;
@@ -22,7 +22,7 @@ pub(super) fn definition(crd: &Value) -> Result<Definition, Vec<FieldError>> {
         let words = "must be false in order to use defaults in the schema";
         errors.push(FieldError::invalid("spec.preserveUnknownFields", &Value::Bool(true), words));
     }
-    let conversion = conversion(spec, &mut errors);
+    let conversion = conversion::conversion(spec, &mut errors);
     let versions = versions(spec, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
@@ -122,33 +122,6 @@ fn check_name(crd: &Value, group: &str, names: &Names, errors: &mut Vec<FieldErr
     }
 }
 
-fn conversion(spec: &Value, errors: &mut Vec<FieldError>) -> Conversion {
-    let Some(conversion) = spec.get("conversion").filter(|conversion| !conversion.is_null()) else {
-        return Conversion::None;
-    };
-    match text(conversion, "strategy") {
-        "None" => {
-            if conversion.get("webhook").is_some_and(|webhook| !webhook.is_null()) {
-                let words = "should not be set when strategy is not set to Webhook";
-                errors.push(FieldError::forbidden("spec.conversion.webhook", words));
-            }
-        }
-        "Webhook" => {
-            if let Some(webhook) = conversion.get("webhook").filter(|webhook| webhook.is_object()) {
-                return Conversion::Webhook(webhook.clone());
-            }
-            let words = "required when strategy is set to Webhook";
-            errors.push(FieldError::required("spec.conversion.webhook", words));
-        }
-        "" => errors.push(FieldError::required("spec.conversion.strategy", "")),
-        other => {
-            let supported = ["None".into(), "Webhook".into()];
-            errors.push(FieldError::not_supported("spec.conversion.strategy", &other.into(), &supported));
-        }
-    }
-    Conversion::None
-}
-
 fn versions(spec: &Value, errors: &mut Vec<FieldError>) -> Vec<Version> {
     let given = spec.get("versions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if given.is_empty() {
@@ -194,13 +167,13 @@ fn texts(value: &Value, name: &str) -> Vec<String> {
     items.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-const LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, \
+pub(super) const LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, \
      and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
      start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
      '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
-fn is_label(text: &str) -> bool {
+pub(super) fn is_label(text: &str) -> bool {
     is_part(text) && text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 

@@ -103,3 +103,61 @@ fn faults_are_named_by_path() {
     assert!(Definition::from_crd(&json!(null)).is_err());
     assert!(Definition::from_crd(&json!({"spec": {"names": 1, "versions": {}}})).is_err());
 }
+
+fn by_webhook(change: impl FnOnce(&mut Value)) -> Value {
+    let mut conversion = json!({"strategy": "Webhook", "webhook": {
+        "conversionReviewVersions": ["v2", "v1"], "clientConfig": {"url": "https://[::1]:8443/convert", "caBundle": "Q0E="}}});
+    change(&mut conversion);
+    conversion
+}
+
+#[test]
+fn a_conversion_by_webhook_names_its_address() {
+    let mut crd = crd();
+    crd["spec"]["conversion"] = by_webhook(|_| ());
+    let Conversion::Webhook(config) = Definition::from_crd(&crd).expect("accepted").conversion else {
+        panic!("it is a webhook");
+    };
+    assert_eq!(config["url"], "https://[::1]:8443/convert");
+}
+
+#[test]
+fn faults_of_a_conversion_are_named_by_path() {
+    let at = "spec.conversion.webhook";
+    let cases: [(&str, Value, String); 7] = [
+        ("/strategy", json!("None"), format!("{at}: Forbidden: should not be set when strategy is not set to Webhook")),
+        ("/strategy", json!(""), "spec.conversion.strategy: Required value".into()),
+        (
+            "/strategy",
+            json!("Magic"),
+            r#"spec.conversion.strategy: Unsupported value: "Magic": supported values: "None", "Webhook""#.into(),
+        ),
+        ("/webhook", json!(null), format!("{at}: Required value: required when strategy is set to Webhook")),
+        (
+            "/webhook/clientConfig",
+            json!(null),
+            format!("{at}.clientConfig: Required value: required when strategy is set to Webhook"),
+        ),
+        (
+            "/webhook/conversionReviewVersions",
+            json!(["v1beta1"]),
+            format!(r#"{at}.conversionReviewVersions: Invalid value: ["v1beta1"]: must include at least one of v1"#),
+        ),
+        ("/webhook/conversionReviewVersions", json!([]), format!("{at}.conversionReviewVersions: Required value")),
+    ];
+    for (path, value, words) in cases {
+        let conversion = by_webhook(|conversion| *conversion.pointer_mut(path).expect("it is there") = value);
+        assert_eq!(refused(|crd| crd["spec"]["conversion"] = conversion), [words]);
+    }
+    let twice = by_webhook(|conversion| conversion["webhook"]["conversionReviewVersions"] = json!(["v1", "v1", "V"]));
+    let errors = refused(|crd| crd["spec"]["conversion"] = twice);
+    assert_eq!(errors[0], format!(r#"{at}.conversionReviewVersions[1]: Invalid value: "v1": duplicate version"#));
+    assert!(errors[1].starts_with(&format!(r#"{at}.conversionReviewVersions[2]: Invalid value: "V""#)), "{errors:?}");
+    let old = |crd: &mut Value| {
+        crd["spec"]["conversion"] = by_webhook(|_| ());
+        crd["spec"]["preserveUnknownFields"] = true.into();
+    };
+    assert!(refused(old).contains(
+        &r#"spec.conversion.strategy: Invalid value: "Webhook": must be None if spec.preserveUnknownFields is true"#.into()
+    ));
+}

@@ -1,6 +1,5 @@
 //! The engine against the suite that all engines share, and against a disk that fails.
 
-mod drive;
 mod power_loss;
 
 use std::sync::{Arc, Mutex};
@@ -17,6 +16,16 @@ async fn embedded_store_conforms() {
         let options = Options { retention, ..Options::default() };
         let store: Arc<dyn Store> = Embedded::open(directory.path().join("store.redb"), options).unwrap();
         directories.lock().unwrap().push(directory);
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_memory_conforms() {
+    let retention = Retention { events: conformance::KEPT, ..Retention::default() };
+    conformance::run(async || {
+        let store: Arc<dyn Store> = Embedded::in_memory(Options { retention, ..Options::default() }).unwrap();
         store
     })
     .await;

@@ -16,6 +16,8 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use tokio::time::Instant;
+
 use super::{
     Failed,
     disk::{Disk, Fault},
@@ -24,6 +26,7 @@ use super::{
     stopped,
 };
 use crate::{
+    figures::Meter,
     memory::{Entry, Picture, Published},
     model::{Change, Error, Revision},
 };
@@ -43,6 +46,7 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(super) struct Writer {
     disk: Disk,
     published: Arc<Published>,
+    meter: Arc<Meter>,
     failed: Failed,
     queue: Queue,
     options: Options,
@@ -52,9 +56,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(disk: Disk, published: Arc<Published>, failed: Failed, queue: Queue, options: Options) -> Self {
+    pub(super) fn new(
+        disk: Disk,
+        published: Arc<Published>,
+        meter: Arc<Meter>,
+        failed: Failed,
+        queue: Queue,
+        options: Options,
+    ) -> Self {
         let now = published.picture().log.back().map_or(0, |entry| entry.at);
-        Self { disk, published, failed, queue, options, now, last_sweep: now }
+        Self { disk, published, meter, failed, queue, options, now, last_sweep: now }
     }
 
     /// Works until the queue is closed and empty.
@@ -101,7 +112,7 @@ impl Writer {
             .map(|Request { transaction, answer, .. }| (next.apply(&transaction, self.now), answer))
             .unzip();
         if next.revision > before
-            && let Err(fault) = self.write_and_publish(next, before)
+            && let Err(fault) = self.write_and_publish(next, before, answers.len())
         {
             return self.stop(fault, answers);
         }
@@ -111,13 +122,15 @@ impl Writer {
         }
     }
 
-    fn write_and_publish(&mut self, mut next: Picture, before: Revision) -> Result<(), Fault> {
+    fn write_and_publish(&mut self, mut next: Picture, before: Revision, transactions: usize) -> Result<(), Fault> {
         let mut entries: Vec<Entry> = next.newest_first(before).cloned().collect();
         entries.reverse();
         // Decided before trimming: only rows that readers already know to be gone may vanish.
         let sweep = self.sweep(next.compacted, 2 * (next.revision.0 - before.0));
         next.trim(&self.options.retention, self.now, before);
+        let begun = Instant::now();
         self.disk.write(&entries, sweep)?;
+        self.meter.committed(transactions, begun.elapsed().as_secs_f64());
         let changes: Vec<Arc<Change>> = entries.into_iter().map(|entry| entry.change).collect();
         self.published.publish(next, &changes);
         Ok(())

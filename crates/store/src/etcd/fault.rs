@@ -83,6 +83,7 @@ impl Fault {
     /// What the author of a transaction is told. What may have happened is never reported as what did not.
     pub(super) fn of_write(self) -> Error {
         let operation = match &self {
+            Self::Refused(status) if is_about_size(status) => return Error::TooLarge(status.message().to_owned()),
             Self::Refused(status) if status.code() == Code::InvalidArgument => {
                 return Error::Invalid(status.message().to_owned());
             }
@@ -110,6 +111,12 @@ impl From<Status> for Fault {
         }
         Self::Broken(status)
     }
+}
+
+/// Whether etcd was started with a smaller `--max-request-bytes` than usual: it refuses by itself, and before it gRPC does.
+fn is_about_size(status: &Status) -> bool {
+    let (refused, undelivered) = ("request is too large", "message larger than max");
+    status.message().contains(refused) || status.message().contains(undelivered)
 }
 
 /// Whether etcd, answering so, has certainly not done what it was asked.

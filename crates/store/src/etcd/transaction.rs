@@ -20,7 +20,7 @@ const REQUEST_BYTES: usize = (3 << 19) - 1_024;
 
 /// What etcd is asked: to compare, then to change, or else to show what stands in the way.
 ///
-/// Errors: [`Error::Invalid`] if etcd would refuse it, or a key is not this store's.
+/// Errors: [`Error::Invalid`] or [`Error::TooLarge`] if etcd would refuse it, or a key is not this store's.
 pub(super) fn request(transaction: &Transaction, keyspace: &Keyspace) -> Result<TxnRequest, Error> {
     let Transaction { preconditions, mutations } = transaction;
     if mutations.len() > OPERATIONS || preconditions.len() > OPERATIONS {
@@ -37,7 +37,7 @@ pub(super) fn request(transaction: &Transaction, keyspace: &Keyspace) -> Result<
     };
     match request.encoded_len() {
         bytes if bytes > REQUEST_BYTES => {
-            Err(Error::Invalid(format!("it takes {bytes} bytes; etcd takes {REQUEST_BYTES} in one request")))
+            Err(Error::TooLarge(format!("it takes {bytes} bytes; etcd takes {REQUEST_BYTES} in one request")))
         }
         _ => Ok(request),
     }

@@ -19,7 +19,10 @@ use super::{
     picture::{Objects, Picture},
     topics::Topics,
 };
-use crate::model::{Change, Error, ListRequest, Page, Record, Revision};
+use crate::{
+    figures::Figures,
+    model::{Change, Error, ListRequest, Page, Record, Revision},
+};
 
 /// How many paged lists can go on at once without reconstructing their moment from the log for each page.
 const PAGINGS: usize = 64;
@@ -163,6 +166,27 @@ impl Published {
             self.remember(Paging { revision, prefix: request.prefix.clone(), objects });
         }
         Ok(page)
+    }
+
+    /// How many keys there are now under a prefix.
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        let objects = self.picture().objects;
+        let end = end_of(prefix);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        objects.range::<_, str>((Bound::Included(prefix), end)).count()
+    }
+
+    /// What there is now.
+    pub(crate) fn figures(&self) -> Figures {
+        let picture = self.picture();
+        Figures {
+            revision: picture.revision,
+            compacted: picture.compacted,
+            objects: picture.objects.len(),
+            changes: picture.log.len(),
+            batches: None,
+            commits: None,
+        }
     }
 
     fn objects_at(&self, picture: Picture, revision: Revision, prefix: &str) -> Objects {

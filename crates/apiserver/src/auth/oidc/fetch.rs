@@ -3,21 +3,20 @@
 //! One connection for each, since they are fetched once an hour. Nothing is followed: no redirect, no other scheme.
 //! Bounds: 5 s and 512 KiB for each document, 100 keys.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::auth::jwt::PublicKey;
+use crate::{
+    auth::jwt::PublicKey,
+    outgoing::{self, Address},
+};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const DOCUMENT_BYTES: usize = 512 * 1024;
@@ -31,7 +30,7 @@ pub enum OidcError {
     Address(String),
     /// No certificate authority could be read.
     #[error("cannot read the certificate authorities for the identity provider")]
-    Authorities(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    Authorities(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The provider cannot be reached.
     #[error("cannot connect to {host}")]
     Connect {
@@ -86,13 +85,9 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(issuer: &str, ca_pem: Option<&str>) -> Result<Self, OidcError> {
         address(issuer)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| OidcError::Authorities(Some(error.into())))?
-            .with_root_certificates(authorities(ca_pem)?)
-            .with_no_client_auth();
-        Ok(Self { issuer: issuer.to_owned(), connector: TlsConnector::from(Arc::new(config)) })
+        let connector = outgoing::trusting(ca_pem.map(str::as_bytes));
+        let connector = connector.map_err(|error| OidcError::Authorities(error.into()))?;
+        Ok(Self { issuer: issuer.to_owned(), connector })
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -128,17 +123,15 @@ impl Source {
     }
 
     async fn get(&self, url: &str) -> Result<Bytes, OidcError> {
-        let Address { host, port, path } = address(url)?;
+        let address = address(url)?;
         let broken =
             |source: Box<dyn std::error::Error + Send + Sync>| OidcError::Exchange { url: url.to_owned(), source };
-        let name = ServerName::try_from(host.clone()).map_err(|_| OidcError::Address(url.to_owned()))?;
-        let connect = |source| OidcError::Connect { host: host.clone(), source };
-        let socket = TcpStream::connect((host.as_str(), port)).await.map_err(connect)?;
-        let stream = self.connector.connect(name, socket).await.map_err(connect)?;
+        let connect = |source| OidcError::Connect { host: address.host.clone(), source };
+        let stream = address.connect(&self.connector).await.map_err(connect)?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(error.into()))?;
-        let authority = if port == 443 { host.clone() } else { format!("{host}:{port}") };
-        let request = Request::get(path).header(header::HOST, authority).header(header::ACCEPT, "application/json");
+        let request = Request::get(&address.path).header(header::HOST, address.authority());
+        let request = request.header(header::ACCEPT, "application/json");
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| broken(error.into()))?;
         let exchange = async {
             let answer = sender.send_request(request).await.map_err(|error| broken(error.into()))?;
@@ -165,30 +158,6 @@ impl Source {
     }
 }
 
-struct Address {
-    host: String,
-    port: u16,
-    path: String,
-}
-
 fn address(url: &str) -> Result<Address, OidcError> {
-    let wrong = || OidcError::Address(url.to_owned());
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
-    let host = uri.host().filter(|_| uri.scheme_str() == Some("https")).ok_or_else(wrong)?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    // Brackets are for addresses in text only.
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(Address { host, port: uri.port_u16().unwrap_or(443), path })
-}
-
-fn authorities(ca_pem: Option<&str>) -> Result<RootCertStore, OidcError> {
-    let mut roots = RootCertStore::empty();
-    let found = match ca_pem {
-        Some(text) => CertificateDer::pem_slice_iter(text.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| OidcError::Authorities(Some(error.into())))?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    roots.add_parsable_certificates(found);
-    if roots.is_empty() { Err(OidcError::Authorities(None)) } else { Ok(roots) }
+    Address::parse(url).ok_or_else(|| OidcError::Address(url.to_owned()))
 }

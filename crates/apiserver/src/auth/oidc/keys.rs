@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::fetch::{Key, Source};
-use crate::auth::jwt::PublicKey;
+use crate::{auth::jwt::PublicKey, error::chain};
 
 /// Older keys are fetched again, so that those which the issuer withdrew are no longer believed.
 const REFRESH: SignedDuration = SignedDuration::from_hours(1);
@@ -97,8 +97,7 @@ impl Keys {
                 state.pause(now, PAUSE);
             }
             Err(error) => {
-                let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-                let causes = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                let causes = chain(&error);
                 tracing::warn!(issuer = self.source.issuer(), causes, "cannot fetch the keys of the identity provider");
                 let mut state = self.lock();
                 state.failures = state.failures.saturating_add(1);

@@ -3,9 +3,12 @@
 use essaim_schema::{Conversion, Definition, FieldError};
 use serde_json::{Value, json};
 
-use crate::registry::{
-    definitions::set_condition,
-    object::{map_at, top},
+use crate::{
+    registry::{
+        definitions::set_condition,
+        object::{map_at, top},
+    },
+    webhook::check_client_config,
 };
 
 /// Fills in what follows from the rest.
@@ -24,8 +27,8 @@ pub(super) fn prepare(object: &mut Value) {
 pub(super) fn validate(object: &Value, live: Option<&Value>) -> Vec<FieldError> {
     let mut errors = match Definition::from_crd(object) {
         Err(errors) => errors,
-        Ok(Definition { conversion: Conversion::Webhook(_), .. }) => {
-            vec![FieldError::not_supported("spec.conversion.strategy", &json!("Webhook"), &[json!("None")])]
+        Ok(Definition { conversion: Conversion::Webhook(config), .. }) => {
+            check_client_config(&config, "spec.conversion.webhook.clientConfig")
         }
         Ok(_) => Vec::new(),
     };

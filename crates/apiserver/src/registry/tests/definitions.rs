@@ -59,9 +59,9 @@ async fn bad_definitions_are_refused_with_causes() {
         (with(|one| one["spec"]["versions"][0]["storage"] = false.into()), "storage"),
         (
             with(
-                |one| one["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://x.test/"}}}),
+                |one| one["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"service": {"namespace": "x", "name": "x"}}}}),
             ),
-            "Webhook",
+            "use url",
         ),
     ] {
         let error = bench.create(&scope, definition).await.unwrap_err();

@@ -154,6 +154,65 @@ async fn patches_that_name_no_revision_all_succeed() {
     assert_eq!(labels, 60);
 }
 
+/// Teaches widgets a new field at the last moment before one is written.
+struct Teacher {
+    registry: OnceLock<Weak<Registry>>,
+    lesson: std::sync::Mutex<Option<&'static str>>,
+}
+
+impl Admission for Arc<Teacher> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+        let lesson =
+            self.lesson.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_if(|_| request.kind == "Widget");
+        let Some(field) = lesson else { return Ok(None) };
+        let registry = self.registry.get().unwrap().upgrade().unwrap();
+        let definitions = registry.catalogue.find("apiextensions.k8s.io", "v1", "customresourcedefinitions");
+        let scope = Scope { resource: definitions.unwrap(), namespace: None };
+        let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{field}");
+        let patch = json!([{"op": "add", "path": path, "value": {"type": "string"}}]);
+        let patch = Patch::Json(serde_json::from_value(patch).map_err(ApiError::internal)?);
+        aside(registry.patch(&scope, "widgets.example.dev", Part::Main, patch, &by("tester")))?;
+        Ok(None)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_the_schema_learns_during_a_write_is_kept() {
+    let teacher = Arc::new(Teacher { registry: OnceLock::new(), lesson: std::sync::Mutex::default() });
+    let bench = Bench::with(vec![Arc::new(teacher.clone())]).await;
+    teacher.registry.set(Arc::downgrade(&bench.registry)).unwrap();
+    let teach = |field: &'static str| *teacher.lesson.lock().unwrap() = Some(field);
+    let told = |field: &str| {
+        let mut told = widget(field, "x");
+        told["spec"][field] = "kept".into();
+        told
+    };
+
+    teach("created");
+    let created = bench.create(&bench.widgets(), told("created")).await.unwrap();
+    assert_eq!(created.object["spec"]["created"], "kept");
+    assert!(created.warnings.is_empty(), "{:?}", created.warnings);
+
+    teach("applied");
+    let apply = async |body: Value| {
+        let patch = Patch::Apply(document(body));
+        seen(bench.registry.patch(&bench.widgets(), "applied", Part::Main, patch, &by("tester")).await)
+    };
+    assert_eq!(refused(apply(told("applied")).await).0, 400, "an apply says at once what the schema does not know");
+    let applied = apply(widget("applied", "x")).await.unwrap();
+    assert_eq!((&applied.object["spec"]["image"], applied.created), (&json!("x"), true));
+    assert_eq!(apply(told("applied")).await.unwrap().object["spec"]["applied"], "kept");
+
+    bench.create(&bench.widgets(), widget("updated", "x")).await.unwrap();
+    let standing = bench.get(&bench.widgets(), "updated").await.unwrap();
+    teach("updated");
+    let mut changed = Value::clone(&standing);
+    changed["spec"]["updated"] = "kept".into();
+    let updated = bench.update(&bench.widgets(), changed).await.unwrap();
+    assert_eq!(updated.object["spec"]["updated"], "kept");
+    assert!(teacher.lesson.lock().unwrap().is_none(), "it was taught");
+}
+
 /// Changes the namespace of every object at the last moment before it is made.
 struct Restless {
     registry: OnceLock<Weak<Registry>>,

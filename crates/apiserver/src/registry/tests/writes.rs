@@ -104,13 +104,42 @@ async fn a_body_for_another_place_is_refused() {
         (
             with(|body| body["spec"]["image"] = "x".repeat(1_600_000).into()),
             413,
-            "larger than the limit of 1572864 bytes",
+            "larger than the limit of 1556480 bytes",
         ),
         (json!(["no object"]), 400, "must be an object"),
     ] {
         let (found, message) = refused(bench.create(&scope, body).await);
         assert!(found == code && message.contains(words), "{found} {message} instead of {code} {words}");
     }
+}
+
+#[tokio::test]
+async fn who_owns_what_counts_towards_the_size_and_a_deletion_always_has_room() {
+    let bench = Bench::new().await;
+    // 29 bytes a field in the data, and for the note of its owner about as many again.
+    let data: serde_json::Map<_, _> =
+        (0..40_000).map(|field| (format!("field-{field:05}"), "x".repeat(12).into())).collect();
+    let body = json!({"metadata": {"name": "m"}, "data": data});
+    assert!(body.to_string().len() < 1_200_000);
+    let (code, message) = refused(bench.create(&bench.maps(), body).await);
+    assert!(code == 413 && message.contains("larger than the limit of 1556480 bytes"), "{code} {message}");
+
+    let scope = bench.widgets();
+    let mut length = 1_556_480;
+    let made = loop {
+        let mut body = widget("m", &"x".repeat(length));
+        body["metadata"]["finalizers"] = json!(["example.dev/held"]);
+        match bench.create(&scope, body).await {
+            Err(error) if error.code == 413 => length -= 8,
+            answer => break answer.unwrap(),
+        }
+    };
+    assert!(made.created && length > 1_556_480 - 1_024);
+    let grown = bench.merge(&scope, "m", json!({"metadata": {"labels": {"eight": "bytes"}}})).await;
+    assert_eq!(refused(grown).0, 413);
+    let foreground = DeleteOptions { propagation_policy: Some("Foreground".into()), ..DeleteOptions::default() };
+    let pending = bench.registry.delete(&scope, "m", &foreground).await.unwrap();
+    assert!(matches!(pending, Deleted::Pending(_)));
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ pub(crate) fn delete_options(
         uid: preconditions.uid,
         resource_version: preconditions.resource_version,
         dry_run: !dry_run.is_empty() || from_query.dry_run,
+        ..from_query
     })
 }
 

@@ -74,8 +74,13 @@ const RIGHTS: [(&str, &str, &str, &str); 44] = [
 ];
 
 /// The same for paths that are no resources.
-const PATHS: [(&str, &str); 5] =
-    [("/essaim/v1/backup", "y-----"), ("/essaim/v1/reconciles", "yy--y-"), ("/metrics", "yy--y-"), ("/version", "yyyyyy"), ("/else", "y-----")];
+const PATHS: [(&str, &str); 5] = [
+    ("/essaim/v1/backup", "y-----"),
+    ("/essaim/v1/reconciles", "yy--y-"),
+    ("/metrics", "yy--y-"),
+    ("/version", "yyyyyy"),
+    ("/else", "y-----"),
+];
 
 /// A server with the site's manifests, whom alice and her teacher hold their roles in.
 async fn site() -> (ApiServer, tempfile::TempDir) {

@@ -25,7 +25,9 @@ async fn what_etcd_would_refuse_is_refused_by_name() {
     ];
     for (what, preconditions, mutations) in cases {
         let outcome = commit(&store, preconditions, mutations).await;
-        let Err(Error::Invalid(reason)) = outcome else { panic!("{what} must be refused, not {outcome:?}") };
+        let Err(Error::Invalid(reason) | Error::TooLarge(reason)) = outcome else {
+            panic!("{what} must be refused, not {outcome:?}")
+        };
         assert!(reason.contains(what), "{reason}");
     }
     write(&store, (0..128).map(|n| put(&format!("a/{n}"), "")).collect()).await;
@@ -33,6 +35,19 @@ async fn what_etcd_would_refuse_is_refused_by_name() {
     let never =
         commit(&store, vec![Precondition::ModifiedAt(key("absent"), crate::Revision(0))], vec![put("absent", "")]);
     assert!(matches!(never.await, Err(Error::Conflict { current: None, .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_that_takes_less_says_so() {
+    let server = Server::start_taking(64 << 10);
+    let store = open(server.options()).await;
+    // One that etcd itself refuses, and one that it does not even read.
+    for length in [128 << 10, 1 << 20] {
+        let value = Mutation::Put(key("a/x"), Bytes::from(vec![b'v'; length]));
+        let outcome = commit(&store, vec![], vec![value]).await;
+        assert!(matches!(outcome, Err(Error::TooLarge(_))), "{length} bytes: {outcome:?}");
+    }
+    write(&store, vec![put("a/x", "v")]).await;
 }
 
 #[tokio::test]

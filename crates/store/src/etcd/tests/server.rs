@@ -22,23 +22,32 @@ pub(super) struct Server {
     port: u16,
     peer_port: u16,
     secure: bool,
+    request_bytes: u32,
     child: Child,
 }
 
+/// What etcd takes in one request if nobody says otherwise.
+const USUAL_REQUEST: u32 = 3 << 19;
+
 impl Server {
     pub(super) fn start() -> Self {
-        Self::start_with(tempfile::tempdir().unwrap(), false)
+        Self::start_with(tempfile::tempdir().unwrap(), false, USUAL_REQUEST)
+    }
+
+    /// Takes no larger requests than this.
+    pub(super) fn start_taking(request_bytes: u32) -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), false, request_bytes)
     }
 
     /// Asks for certificates: those of the authority `ca.pem` in the directory, showing `server.pem` with `server.key`.
     pub(super) fn start_secure(directory: TempDir) -> Self {
-        Self::start_with(directory, true)
+        Self::start_with(directory, true, USUAL_REQUEST)
     }
 
-    fn start_with(directory: TempDir, secure: bool) -> Self {
+    fn start_with(directory: TempDir, secure: bool, request_bytes: u32) -> Self {
         let [port, peer_port] = free_ports();
-        let child = spawn(directory.path(), port, peer_port, secure);
-        Self { directory, port, peer_port, secure, child }
+        let child = spawn(directory.path(), port, peer_port, secure, request_bytes);
+        Self { directory, port, peer_port, secure, request_bytes, child }
     }
 
     pub(super) fn endpoint(&self) -> String {
@@ -66,7 +75,7 @@ impl Server {
 
     /// Starts it again with the data that it had.
     pub(super) fn start_again(&mut self) {
-        self.child = spawn(self.directory.path(), self.port, self.peer_port, self.secure);
+        self.child = spawn(self.directory.path(), self.port, self.peer_port, self.secure, self.request_bytes);
     }
 
     /// As somebody does who begins anew under the same address.
@@ -107,7 +116,7 @@ fn free_ports() -> [u16; 2] {
     sockets.map(|socket| socket.local_addr().unwrap().port())
 }
 
-fn spawn(directory: &Path, port: u16, peer_port: u16, secure: bool) -> Child {
+fn spawn(directory: &Path, port: u16, peer_port: u16, secure: bool, request_bytes: u32) -> Child {
     let (client, peer) = (endpoint(port, secure), endpoint(peer_port, false));
     let mut command = Command::new(program());
     command
@@ -115,6 +124,7 @@ fn spawn(directory: &Path, port: u16, peer_port: u16, secure: bool) -> Child {
         .args(["--log-level", "error", "--initial-cluster", &format!("test={peer}")])
         .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
         .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+        .args(["--max-request-bytes", &request_bytes.to_string()])
         .arg("--data-dir")
         .arg(directory.join("data"));
     if secure {

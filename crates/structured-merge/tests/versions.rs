@@ -53,7 +53,7 @@ impl Both {
             known_versions: &[V1, V2],
         };
         let live = live.map(|live| convert(live, version));
-        apply_across(live.as_ref(), &object(version, spec), &context, self).map(|applied| applied.object)
+        apply_across(live.as_ref(), &object(version, &spec), &context, self).map(|applied| applied.object)
     }
 
     fn update(&self, live: &Value, manager: &str, version: &str, change: impl Fn(&mut Value)) -> Result<Value, Error> {
@@ -109,7 +109,7 @@ fn convert(object: &Value, version: &str) -> Value {
     converted
 }
 
-fn object(version: &str, spec: Value) -> Value {
+fn object(version: &str, spec: &Value) -> Value {
     json!({"apiVersion": version, "kind": "Gate", "metadata": {"name": "a"}, "spec": spec})
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
+    admission::{ClientWrite, Passed},
     codec::{self, Codec},
     commit::Failure,
     decode, limits, managers, metadata,
@@ -106,7 +107,9 @@ impl Registry {
         metadata::set_on_create(object, now, strategy::counts_generations(resource));
         *object = strategy::prepare_create(std::mem::take(object), resource)?;
         let act = options.act(Part::Main, Operation::Create);
-        *object = self.admit(scope, act, std::mem::take(object), None)?;
+        let Passed { object: admitted, mut warnings, rests_on } = self.admit(scope, act, object.clone(), None).await?;
+        *object = admitted;
+        preconditions.extend(rests_on);
         options.guard.check(object)?;
         let mut errors = metadata::validate(object, strategy::name_rule(resource));
         errors.extend(strategy::validate(object, None, resource));
@@ -121,14 +124,15 @@ impl Registry {
         let bytes = codec::encode(&object, resource)?;
         limits::check_size(bytes.len())?;
 
-        if options.dry_run {
-            if self.fetch(key).await?.is_some() {
-                return Err(Failure::Lost(key.clone()));
-            }
-            return Ok(Written { object: object.into(), created: true, warnings: Vec::new() });
+        if options.dry_run && self.fetch(key).await?.is_some() {
+            return Err(Failure::Lost(key.clone()));
         }
-        let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes.clone())).await?;
-        Ok(Written { object: Codec::written(&bytes, object, revision, resource), created: true, warnings: Vec::new() })
+        let write = ClientWrite { scope, act, object: &object, old: None };
+        let outcome = self.commit_write(preconditions, Mutation::Put(key.clone(), bytes.clone()), &write).await?;
+        warnings.extend(outcome.warnings);
+        let object =
+            if options.dry_run { object.into() } else { Codec::written(&bytes, object, outcome.revision, resource) };
+        Ok(Written { object, created: true, warnings })
     }
 
     /// What must stay as it is around a new object: its namespace and its definition.
@@ -192,7 +196,11 @@ impl Scope {
 
 /// 403 about one object.
 pub(super) fn forbidden(resource: &crate::catalogue::Resource, name: &str, detail: &str) -> ApiError {
-    let group = &resource.group;
-    let qualified = if group.is_empty() { resource.plural.clone() } else { format!("{}.{group}", resource.plural) };
-    ApiError::forbidden(format!("{qualified} {name:?} is forbidden: {detail}")).about(group, &resource.plural, name)
+    forbidden_in(&resource.group, &resource.plural, name, detail)
+}
+
+/// The same, for whoever knows only what it is called.
+pub(super) fn forbidden_in(group: &str, plural: &str, name: &str, detail: &str) -> ApiError {
+    let qualified = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+    ApiError::forbidden(format!("{qualified} {name:?} is forbidden: {detail}")).about(group, plural, name)
 }

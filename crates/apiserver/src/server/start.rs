@@ -32,7 +32,7 @@ impl ApiServer {
         let stop = CancellationToken::new();
         let mut admission = options.admission;
         admission.extend(options.issued_tokens.clone().map(|place| Arc::new(place) as Arc<dyn Admission>));
-        let registry = Arc::new(Registry::new(store, options.clock, admission));
+        let registry = Arc::new(Registry::new(store, options.clock, admission).with_quotas(options.quotas));
         registry.open().await.map_err(StartError::Open)?;
         let mut tasks = tokio::task::JoinSet::new();
         registry.spawn_tasks(&mut tasks, &stop);

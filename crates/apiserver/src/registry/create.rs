@@ -91,36 +91,33 @@ impl Registry {
         Err(ApiError::too_many_requests())
     }
 
-    /// `object` may be handed in again, whatever became of it.
+    /// `draft` may be handed in again, whatever became of it: rules never see what they made of it themselves.
     async fn create_once(
         &self,
         scope: &Scope,
         key: &Key,
-        object: &mut Value,
+        draft: &mut Value,
         owned: bool,
         options: &WriteOptions,
     ) -> Result<Written, Failure> {
         let (resource, now) = (&scope.resource, (self.clock)());
         let mut preconditions = vec![Precondition::Absent(key.clone())];
-        preconditions.extend(self.place(scope, meta(object, "name")).await?);
+        preconditions.extend(self.place(scope, meta(draft, "name")).await?);
 
-        metadata::set_on_create(object, now, strategy::counts_generations(resource));
-        *object = strategy::prepare_create(std::mem::take(object), resource)?;
+        metadata::set_on_create(draft, now, strategy::counts_generations(resource));
+        *draft = strategy::prepare_create(std::mem::take(draft), resource)?;
         let act = options.act(Part::Main, Operation::Create);
-        let Passed { object: admitted, mut warnings, rests_on } = self.admit(scope, act, object.clone(), None).await?;
-        *object = admitted;
+        let passed = self.admit(scope, act, draft.clone(), None).await?;
+        let Passed { mut object, mut warnings, rests_on } = passed;
         preconditions.extend(rests_on);
-        options.guard.check(object)?;
-        let mut errors = metadata::validate(object, strategy::name_rule(resource));
-        errors.extend(strategy::validate(object, None, resource));
-        errors.extend(strategy::validate_schema(resource, object, None));
-        scope.refuse(meta(object, "name"), &errors)?;
-        // Apart from the draft, which is needed again if something moved below it.
-        let object = if owned {
-            object.clone()
-        } else {
-            managers::record(resource, Part::Main, options, None, object, &metadata::seconds(now))?
-        };
+        options.guard.check(&object)?;
+        let mut errors = metadata::validate(&object, strategy::name_rule(resource));
+        errors.extend(strategy::validate(&object, None, resource));
+        errors.extend(strategy::validate_schema(resource, &object, None));
+        scope.refuse(meta(&object, "name"), &errors)?;
+        if !owned {
+            object = managers::record(resource, Part::Main, options, None, &object, &metadata::seconds(now))?;
+        }
         let bytes = codec::encode(&object, resource)?;
         limits::check_size(bytes.len())?;
 

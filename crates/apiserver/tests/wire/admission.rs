@@ -64,6 +64,7 @@ impl Quota for Two {
 
 const PATH: &str = "/apis/toys.test/v1/namespaces/default/widgets";
 
+#[expect(clippy::unwrap_used, reason = "a helper that fails should fail the test")]
 async fn answer(fixture: &Fixture, who: &str, method: &str, path: &str, body: Value) -> (u16, Vec<String>, Value) {
     let router = fixture.server.in_process(UserInfo::new(who, ["system:masters"]));
     let body = if body.is_null() { String::new() } else { body.to_string() };

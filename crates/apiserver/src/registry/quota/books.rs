@@ -16,7 +16,11 @@
 //! processes of one store must have the same quotas: one that does not know a quota charges nothing for it, and removes its book
 //! when it starts.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use essaim_store::{Key, Mutation, Precondition, Record, Revision, Transaction};
 use serde::{Deserialize, Serialize};
@@ -104,6 +108,7 @@ impl Registry {
 
     /// At the start: removes the books of quotas that are none any more, and opens those of the others.
     pub(in crate::registry) async fn open_books(&self) -> Result<(), ApiError> {
+        self.check_names()?;
         for record in self.records(PREFIX).await? {
             if self.quotas.iter().any(|kept| kept.book == record.key) {
                 continue;
@@ -117,6 +122,19 @@ impl Registry {
         }
         for kept in &self.quotas {
             self.settle_book(kept, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses quotas that would write into each other's accounts.
+    fn check_names(&self) -> Result<(), ApiError> {
+        let mut names = BTreeSet::new();
+        for name in self.quotas.iter().map(|kept| kept.rule.name()) {
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            if name.is_empty() || !name.bytes().all(plain) || !names.insert(name) {
+                let what = "is not made of lower-case letters, digits and dashes, or stands twice";
+                return Err(ApiError::internal(format!("the name {name:?} of a quota {what}")));
+            }
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ async fn a_revision_is_lost_only_to_changes_of_the_object() {
         known.push(bench.create(&bench.widgets(), widget(&format!("w{number}"), "x")).await.unwrap().object);
     }
     let mut writing = JoinSet::new();
-    for object in known.iter().cloned() {
+    for object in known.clone() {
         let bench = bench.clone();
         writing.spawn(async move {
             let mut object = Value::clone(&object);

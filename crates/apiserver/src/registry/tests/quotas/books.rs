@@ -151,3 +151,36 @@ async fn clients_notice_nothing_but_a_wait() {
     }
     assert_exact(&*store, &Widgets::default()).await;
 }
+
+#[tokio::test]
+async fn quotas_of_one_name_are_refused() {
+    for quotas in [[rules(0, 0), rules(0, 0)].concat(), vec![Arc::new(Nameless) as Arc<dyn Quota>]] {
+        let clock: crate::Clock = Arc::new(|| START.parse().unwrap());
+        let registry = Registry::new(stored_in_a_file(), clock, Vec::new()).with_quotas(quotas);
+        assert_eq!(registry.open().await.unwrap_err().code, 500);
+    }
+}
+
+struct Nameless;
+
+impl Quota for Nameless {
+    fn name(&self) -> &'static str {
+        "a/b"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn charged(&self) -> Vec<crate::registry::Collection> {
+        Vec::new()
+    }
+
+    fn charges(&self, _: &Value) -> Vec<crate::registry::Charge> {
+        Vec::new()
+    }
+
+    fn judge(&self, _: &crate::registry::Claim<'_>) -> Result<Vec<String>, ApiError> {
+        Ok(Vec::new())
+    }
+}

@@ -10,7 +10,7 @@ use crate::registry::{Collection, Operation};
 
 const GADGETS: Collection = Collection::new("example.dev", "gadgets");
 
-/// Gives a Widget as many tags as the Gadget `tags` says, and refuses it where there is none. What happens in `meanwhile` happens
+/// Gives a Widget that has none as many tags as the Gadget `tags` says, and refuses it where there is no such Gadget. What happens in `meanwhile` happens
 /// after the first look.
 #[derive(Default)]
 struct Tagger {
@@ -35,6 +35,9 @@ impl Admission for Arc<Tagger> {
             meanwhile();
         }
         let Some(size) = found else { return Err(request.forbidden("nobody says how many tags")) };
+        if !request.object["spec"]["tags"].is_null() {
+            return Ok(Admitted::unchanged());
+        }
         let mut object = request.object.clone();
         object["spec"]["tags"] = (0..size).map(|number| format!("t{number}")).collect();
         Ok(Admitted::with(object))

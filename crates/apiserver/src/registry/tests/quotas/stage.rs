@@ -53,7 +53,8 @@ impl Quota for Widgets {
 
     fn charges(&self, stored: &Value) -> Vec<Charge> {
         let metadata = &stored["metadata"];
-        let account = metadata["labels"]["login"].as_str().or(metadata["namespace"].as_str()).unwrap_or_default();
+        let account =
+            metadata["labels"]["login"].as_str().or_else(|| metadata["namespace"].as_str()).unwrap_or_default();
         let on = stored["spec"]["image"] != "off";
         let replicas = stored["spec"]["replicas"].as_u64().filter(|_| on).unwrap_or(0) * (1 + self.surcharge);
         vec![Charge { account: account.to_owned(), amounts: amounts(1, replicas) }]

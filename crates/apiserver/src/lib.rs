@@ -57,7 +57,9 @@ pub use audit::{AuditError, AuditLog, AuditSettings};
 pub use auth::{IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo};
 pub use catalogue::{DEFINITIONS_PREFIX, SECRETS_PREFIX};
 pub use error::{ApiError, Cause, Subject};
-pub use registry::{Admission, AdmissionRequest, Operation};
+pub use registry::{
+    Admission, AdmissionRequest, Admitted, Amounts, Charge, Claim, Collection, Growth, Looks, Operation, Quota,
+};
 pub use server::{ApiServer, Limits, Options, RawHandler, RawRequest, ServeError, StartError, Tls, tls};
 
 /// The wall clock, given by the composition root so that tests can hold it still.

@@ -1,6 +1,6 @@
 //! Reads and writes of objects: the strategies between the wire and the store.
 //!
-//! The order of a write is that of Kubernetes: decode, strict check, prune, default, admission, validate, webhooks, commit.
+//! The order of a write is that of Kubernetes: decode, strict check, prune, default, admission, validate, webhooks, quotas, commit.
 //! A write that changes nothing is answered with what stands there: no revision, no event.
 //!
 //! ```text
@@ -14,6 +14,7 @@
 mod admission;
 mod cached_list;
 mod codec;
+mod collections;
 mod commit;
 mod conversion;
 mod create;
@@ -34,6 +35,7 @@ mod object;
 mod parsed;
 mod patch;
 mod presented;
+mod quota;
 mod read;
 mod scale;
 mod selection;
@@ -66,7 +68,9 @@ pub(crate) use metadata::seconds;
 pub(crate) use presented::Presented;
 pub(crate) use underway::Underway;
 
-pub use admission::{Admission, AdmissionRequest, Operation};
+pub use admission::{Admission, AdmissionRequest, Admitted, Operation};
+pub use collections::{Collection, Looks};
+pub use quota::{Amounts, Charge, Claim, Growth, Quota};
 
 use crate::{Clock, catalogue::Catalogue};
 
@@ -93,6 +97,11 @@ pub(crate) struct Registry {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Clock,
     admission: Vec<Arc<dyn Admission>>,
+    admission_rests_on: Vec<Collection>,
+    quotas: Vec<quota::Kept>,
+    /// The collections that any rule rests on, and where their objects lie.
+    stamped: Vec<(Collection, String)>,
+    looked: collections::Looked,
     codec: codec::Codec,
     cached_lists: cached_list::CachedLists,
     turns: turns::Turns,
@@ -103,16 +112,45 @@ pub(crate) struct Registry {
 impl Registry {
     /// A registry over a store; it knows only the built-in kinds until it is [opened](Self::open).
     pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, admission: Vec<Arc<dyn Admission>>) -> Self {
-        Self {
+        let mut registry = Self {
             store,
             catalogue: Arc::new(Catalogue::new()),
             clock,
+            admission_rests_on: distinct(admission.iter().flat_map(|rule| rule.rests_on())),
             admission,
+            quotas: Vec::new(),
+            stamped: Vec::new(),
+            looked: collections::Looked::default(),
             codec: codec::Codec::default(),
             cached_lists: cached_list::CachedLists::default(),
             turns: turns::Turns::default(),
             webhooks: webhooks::Webhooks::default(),
             definitions: tokio::sync::Mutex::default(),
+        };
+        registry.note_collections();
+        registry
+    }
+
+    /// The same with quotas.
+    pub(crate) fn with_quotas(mut self, quotas: Vec<Arc<dyn Quota>>) -> Self {
+        self.quotas = quotas.into_iter().map(quota::Kept::new).collect();
+        self.note_collections();
+        self
+    }
+
+    fn note_collections(&mut self) {
+        let judged = self.quotas.iter().flat_map(quota::Kept::rests_on).copied();
+        let all = distinct(self.admission_rests_on.iter().copied().chain(judged));
+        self.stamped = all.into_iter().map(|collection| (collection, collection.prefix())).collect();
+    }
+}
+
+fn distinct(collections: impl Iterator<Item = Collection>) -> Vec<Collection> {
+    let mut distinct = Vec::new();
+    for collection in collections {
+        if !distinct.contains(&collection) {
+            distinct.push(collection);
         }
     }
+    distinct
 }

@@ -33,7 +33,7 @@ pub use tls::Tls;
 
 use crate::{
     ApiError, AuditLog, Clock, IssuedTokens, Oidc, OidcError, ServiceAccountKey, StaticToken, UserInfo,
-    registry::Admission,
+    registry::{Admission, Quota},
 };
 use service::Service;
 
@@ -57,6 +57,8 @@ pub struct Options {
     pub bootstrap_manifests: Vec<Value>,
     /// Rules about writes of the platform's own kinds.
     pub admission: Vec<Arc<dyn Admission>>,
+    /// Limits on sums over objects. All processes of one store must have the same, each under a name of its own.
+    pub quotas: Vec<Arc<dyn Quota>>,
     /// Further paths that answer GET.
     pub raw_handlers: Vec<RawHandler>,
     /// How much may be under way at once, and how long it may take.
@@ -76,6 +78,7 @@ impl Options {
             audit: None,
             bootstrap_manifests: Vec::new(),
             admission: Vec::new(),
+            quotas: Vec::new(),
             raw_handlers: Vec::new(),
             limits: Limits::default(),
         }
@@ -107,6 +110,13 @@ impl ApiServer {
     /// Whether the default objects and the bootstrap manifests are in place.
     pub fn is_ready(&self) -> bool {
         self.service.is_ready()
+    }
+
+    /// Adds up what all quotas charge anew from the objects. Writes of these objects wait meanwhile; nothing else does.
+    ///
+    /// It is never needed, unless somebody changed the store without an API server.
+    pub async fn recount(&self) -> Result<(), ApiError> {
+        self.service.registry.recount().await
     }
 
     /// Ends every watch cleanly and stops the background tasks; requests are still answered.

@@ -12,6 +12,6 @@ mod review;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use client::{Caller, check_client_config};
+pub(crate) use client::{CallError, Caller, check_client_config};
 pub(crate) use hook::{Hook, Request, VARIABLES};
 pub(crate) use review::{REVIEW_VERSIONS, Review, Verdict};

@@ -12,6 +12,7 @@
     reason = "a test suite; it is a module of the library only so that every engine's tests can run it"
 )]
 
+mod etcd;
 mod history;
 mod lists;
 mod watches;
@@ -26,6 +27,8 @@ use crate::{
     Change, ChangeKind, Error, Key, ListRequest, Mutation, Page, Precondition, Record, Revision, Store, Transaction,
     Watch,
 };
+
+pub use etcd::etcd_program;
 
 /// How many changes a store under test may keep at most.
 pub const KEPT: usize = 1_000;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::adapt::adapt;
 use crate::compare::Comparison;
 use crate::conflict::Conflict;
 use crate::context::{ApplyContext, UpdateContext};
@@ -133,7 +134,7 @@ fn owners(live: Option<&Value>, scope: &UpdateContext<'_>, versions: &dyn Versio
     };
     let stored = object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
     match stored.filter(|managed| !managed.is_empty()) {
-        Some(managed) => Ok(record::adapt(managed, scope, versions)),
+        Some(managed) => adapt(managed, live, scope, versions),
         None => record::before_first_apply(&object::without_managed_fields(live), scope),
     }
 }

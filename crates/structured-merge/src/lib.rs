@@ -23,6 +23,7 @@
 //! and follow the schema that the context names. Where versions differ in more than `apiVersion`, [`update_across()`] and
 //! [`apply_across()`] ask the caller for the object in the [versions](Versions) of its other owners.
 
+mod adapt;
 mod apply;
 mod compare;
 mod conflict;

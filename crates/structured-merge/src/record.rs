@@ -4,12 +4,10 @@ use serde_json::Value;
 
 use crate::context::UpdateContext;
 use crate::error::Result;
-use crate::field_set::{FieldSet, Node};
+use crate::field_set::FieldSet;
 use crate::managed_fields::{Entry, ManagedFields, Operation};
 use crate::object;
-use crate::path::PathElement;
-use crate::schema::{ListKind, TypeRef};
-use crate::versions::{self, Changes, OneForm, Versions};
+use crate::versions::{Changes, OneForm, Versions};
 
 /// Owner of what was there before ownership was tracked.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -81,37 +79,6 @@ pub(crate) fn owner(ctx: &UpdateContext<'_>, operation: Operation) -> Entry {
         time: None,
         subresource: ctx.subresource.map(str::to_owned),
         fields: FieldSet::default(),
-    }
-}
-
-/// Owners as they were stored, less what cannot be: versions that are gone, parts of what has become atomic, fields that nobody owns.
-pub(crate) fn adapt(mut managed: ManagedFields, ctx: &UpdateContext<'_>, versions: &dyn Versions) -> ManagedFields {
-    managed.retain(|entry| ctx.knows_version(&entry.api_version));
-    managed.map_fields(|entry| {
-        let form = versions::form(ctx, versions, &entry.api_version);
-        collapse(form, &entry.fields).difference(&object::unowned())
-    });
-    managed
-}
-
-/// Turns ownership of parts of an atomic value into ownership of the value.
-fn collapse(form: &TypeRef, set: &FieldSet) -> FieldSet {
-    set.filter_map(|element, node| {
-        let below = form.below(element);
-        if !node.children.is_empty() && is_atomic(below, &node.children) {
-            return Some(Node { member: true, children: FieldSet::default() });
-        }
-        Some(Node { member: node.member, children: collapse(below, &node.children) })
-    })
-}
-
-fn is_atomic(form: &TypeRef, parts: &FieldSet) -> bool {
-    match form {
-        TypeRef::Scalar => false,
-        TypeRef::Map(map) => map.atomic,
-        TypeRef::List(list) => list.kind == ListKind::Atomic,
-        // A deduced list is atomic, a deduced map is not.
-        TypeRef::Deduced => parts.nodes().any(|(element, _)| !matches!(element, PathElement::Field(_))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::adapt::adapt;
 use crate::context::UpdateContext;
 use crate::error::Result;
 use crate::managed_fields::ManagedFields;
@@ -46,7 +47,8 @@ pub fn update_across(
         return Ok(stored);
     }
     let live = live.map_or_else(|| Value::Object(Map::new()), object::without_managed_fields);
-    let managed = record::record_update(record::adapt(managed, ctx, versions), &live, &stored, ctx, versions)?;
+    let managed = adapt(managed, &live, ctx, versions)?;
+    let managed = record::record_update(managed, &live, &stored, ctx, versions)?;
     object::set_managed_fields(&mut stored, managed.encode());
     Ok(stored)
 }

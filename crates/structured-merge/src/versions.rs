@@ -113,7 +113,7 @@ impl Changes {
 }
 
 /// What was not there is not there in any version.
-fn view(versions: &dyn Versions, object: &Value, version: &str) -> Result<Option<Value>> {
+pub(crate) fn view(versions: &dyn Versions, object: &Value, version: &str) -> Result<Option<Value>> {
     if object.as_object().is_some_and(Map::is_empty) {
         return Ok(Some(object.clone()));
     }

@@ -2,7 +2,7 @@
 //!
 //! A case is a list of steps. A step holds `apply` or `update` with what is written, without `apiVersion`, `kind` and name, `by`
 //! whom, and what is expected: `object` (the whole content), `owners` (all of them, `*` before updaters, `+sub` after the name for a
-//! subresource), `conflicts`, `error`, `changed`. Times are minutes: the step's number, from one.
+//! subresource), `fields` (the text of an owner's `fieldsV1`), `conflicts`, `message`, `error`, `changed`. Times are minutes: the step's number, from one.
 
 #![expect(clippy::panic, clippy::expect_used, reason = "a table that cannot be read is a failed test")]
 
@@ -24,6 +24,10 @@ fn run_table(name: &str, table: &str) {
 
 macro_rules! tables {
     ($($name:ident),* $(,)?) => {
+        const TABLES: &[(&str, &str)] = &[
+            $((stringify!($name), include_str!(concat!("cases/", stringify!($name), ".json")))),*
+        ];
+
         $(#[test]
         fn $name() {
             run_table(stringify!($name), include_str!(concat!("cases/", stringify!($name), ".json")));
@@ -31,7 +35,49 @@ macro_rules! tables {
     };
 }
 
-tables!(scalars, maps, keyed_lists, sets, atomics, deduced, updates, metadata, resets, upgrades, versions, refusals);
+tables!(
+    scalars,
+    maps,
+    keyed_lists,
+    nested_lists,
+    sets,
+    atomics,
+    atomic_structs,
+    deduced,
+    preserved,
+    embedded,
+    nulls,
+    numbers,
+    names,
+    updates,
+    takeovers,
+    many_managers,
+    many_updaters,
+    metadata,
+    resets,
+    subresources,
+    upgrades,
+    last_applied,
+    versions,
+    schema_changes,
+    repeats,
+    refusals,
+);
+
+#[test]
+fn there_are_as_many_cases_as_is_said_and_each_expects_something() {
+    const EXPECTATIONS: [&str; 8] = ["object", "owners", "fields", "times", "changed", "conflicts", "message", "error"];
+    let read = |(_, table): &(&str, &str)| serde_json::from_str::<Vec<Value>>(table).expect("the table is JSON");
+    let cases: Vec<Value> = TABLES.iter().flat_map(read).collect();
+    assert!(cases.len() >= 370, "{} cases", cases.len());
+    let mut claims = BTreeMap::new();
+    for case in &cases {
+        let steps = case["steps"].as_array().expect("a case has steps");
+        assert!(steps.iter().any(|step| EXPECTATIONS.iter().any(|name| step.get(name).is_some())), "{}", case["claim"]);
+        let twin = claims.insert(case["steps"].to_string(), &case["claim"]);
+        assert_eq!(twin, None, "{} takes the same steps", case["claim"]);
+    }
+}
 
 fn run_case(claim: &str, case: &Value) {
     let mut live = None;
@@ -106,6 +152,12 @@ fn check(at: &str, step: &Value, object: &Value, changed: bool) {
     }
     if let Some(expected) = step.get("owners") {
         assert_eq!(&owners(object), expected, "{at}: owners");
+    }
+    if let Some(expected) = step.get("fields").and_then(Value::as_object) {
+        let found = named(object, |entry| entry.fields.to_fields_v1().to_string());
+        for (owner, fields) in expected {
+            assert_eq!(&found[owner], fields, "{at}: fields of {owner}");
+        }
     }
     if let Some(expected) = step.get("times") {
         assert_eq!(&times(object), expected, "{at}: times");

@@ -1,5 +1,7 @@
 //! Owners in versions of different form: `hostPort` of the first is `host` and `port` of the second, `replicas` is `size`.
 
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
 use essaim_structured_merge::{
     ApplyContext, Error, ManagedFields, Schema, UpdateContext, Versions, apply_across, update_across,
 };
@@ -50,8 +52,8 @@ impl Both {
             reset_fields: &[],
             known_versions: &[V1, V2],
         };
-        let live = live.map(|live| self.in_version(live, version));
-        apply_across(live.as_ref(), &object(version, spec), &context, self).map(|applied| applied.object)
+        let live = live.map(|live| convert(live, version));
+        apply_across(live.as_ref(), &object(version, &spec), &context, self).map(|applied| applied.object)
     }
 
     fn update(&self, live: &Value, manager: &str, version: &str, change: impl Fn(&mut Value)) -> Result<Value, Error> {
@@ -64,14 +66,10 @@ impl Both {
             reset_fields: &[],
             known_versions: &[V1, V2],
         };
-        let live = self.in_version(live, version);
+        let live = convert(live, version);
         let mut new = live.clone();
         change(&mut new["spec"]);
         update_across(Some(&live), &new, &context, self)
-    }
-
-    fn in_version(&self, object: &Value, version: &str) -> Value {
-        convert(object, version)
     }
 }
 
@@ -92,6 +90,7 @@ fn convert(object: &Value, version: &str) -> Value {
         return converted;
     }
     converted["apiVersion"] = version.into();
+    // A removal is looked at in each version: what is left meanwhile may be without a spec.
     let Some(spec) = converted.get_mut("spec").and_then(Value::as_object_mut) else { return converted };
     let mut rename = |from: &str, to: &str| spec.remove(from).map(|value| spec.insert(to.into(), value));
     if version == V2 {
@@ -110,7 +109,7 @@ fn convert(object: &Value, version: &str) -> Value {
     converted
 }
 
-fn object(version: &str, spec: Value) -> Value {
+fn object(version: &str, spec: &Value) -> Value {
     json!({"apiVersion": version, "kind": "Gate", "metadata": {"name": "a"}, "spec": spec})
 }
 

@@ -18,7 +18,7 @@ use super::{UserInfo, same_digest};
 use crate::{
     ApiError,
     error::Cause,
-    registry::{Admission, AdmissionRequest, Operation, Registry},
+    registry::{Admission, AdmissionRequest, Admitted, Operation, Registry},
 };
 
 /// What the name of a token's Secret begins with; its id follows.
@@ -53,17 +53,17 @@ impl IssuedTokens {
 
 /// Refuses Secrets of the type that are no tokens, so that none is there which never works and nobody knows why.
 impl Admission for IssuedTokens {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ApiError> {
         let concerned = request.group.is_empty() && request.resource == "secrets";
         let here = request.namespace == Some(&self.namespace);
         if !concerned || !here || request.operation == Operation::Delete || !self.is_token(request.object) {
-            return Ok(None);
+            return Ok(Admitted::unchanged());
         }
         let refused = |(field, message): (&str, &str)| {
             let cause = Cause { reason: "FieldValueInvalid".into(), message: message.into(), field: field.into() };
             ApiError::invalid("", "Secret", request.name, vec![cause])
         };
-        read(request.object).map(|_| None).map_err(refused)
+        read(request.object).map(|_| Admitted::unchanged()).map_err(refused)
     }
 }
 

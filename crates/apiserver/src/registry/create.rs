@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
+    admission::{ClientWrite, Passed},
     codec::{self, Codec},
     commit::Failure,
     conversion::{self, Views, Without},
@@ -110,48 +111,48 @@ impl Registry {
         Err(ApiError::too_many_requests())
     }
 
-    /// `object` may be handed in again, whatever became of it.
+    /// `draft` may be handed in again, whatever became of it: rules never see what they made of it themselves.
     async fn create_once(
         &self,
         scope: &Scope,
         key: &Key,
-        object: &mut Value,
+        draft: &mut Value,
         owned: bool,
         options: &WriteOptions,
     ) -> Result<Written, Failure> {
         let (resource, now) = (&scope.resource, (self.clock)());
         let mut preconditions = vec![Precondition::Absent(key.clone())];
-        preconditions.extend(self.place(scope, meta(object, "name")).await?);
+        preconditions.extend(self.place(scope, meta(draft, "name")).await?);
 
-        metadata::set_on_create(object, now, strategy::counts_generations(resource));
-        *object = strategy::prepare_create(std::mem::take(object), resource)?;
+        metadata::set_on_create(draft, now, strategy::counts_generations(resource));
+        *draft = strategy::prepare_create(std::mem::take(draft), resource)?;
         let act = options.act(Part::Main, Operation::Create);
-        *object = self.admit(scope, act, std::mem::take(object), None)?;
-        options.guard.check(object)?;
-        let mut errors = metadata::validate(object, strategy::name_rule(resource));
-        errors.extend(strategy::validate(object, None, resource));
-        errors.extend(strategy::validate_schema(resource, object, None));
-        scope.refuse(meta(object, "name"), &errors)?;
-        // Apart from the draft, which is needed again if something moved below it.
-        let object = if owned {
-            object.clone()
-        } else {
-            let (draft, now) = (&*object, metadata::seconds(now));
-            let record = |views: &Views| managers::record(resource, Part::Main, options, None, draft, &now, views);
-            conversion::across(resource, Without::GoOn, record).await?
-        };
+        let passed = self.admit(scope, act, draft.clone(), None).await?;
+        let Passed { mut object, mut warnings, rests_on } = passed;
+        preconditions.extend(rests_on);
+        options.guard.check(&object)?;
+        let mut errors = metadata::validate(&object, strategy::name_rule(resource));
+        errors.extend(strategy::validate(&object, None, resource));
+        errors.extend(strategy::validate_schema(resource, &object, None));
+        scope.refuse(meta(&object, "name"), &errors)?;
+        if !owned {
+            let now = metadata::seconds(now);
+            let record = |views: &Views| managers::record(resource, Part::Main, options, None, &object, &now, views);
+            object = conversion::across(resource, Without::GoOn, record).await?;
+        }
         self.ask_about_write(scope, Part::Main, &object, None, options).await?;
         let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
 
-        if options.dry_run {
-            if self.fetch(key).await?.is_some() {
-                return Err(Failure::Lost(key.clone()));
-            }
-            return Ok(Written { object: object.into(), created: true, warnings: Vec::new() });
+        if options.dry_run && self.fetch(key).await?.is_some() {
+            return Err(Failure::Lost(key.clone()));
         }
-        let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes.clone())).await?;
-        Ok(Written { object: Codec::written(&bytes, object, revision, resource), created: true, warnings: Vec::new() })
+        let write = ClientWrite { scope, act, object: &object, old: None };
+        let outcome = self.commit_write(preconditions, Mutation::Put(key.clone(), bytes.clone()), &write).await?;
+        warnings.extend(outcome.warnings);
+        let object =
+            if options.dry_run { object.into() } else { Codec::written(&bytes, object, outcome.revision, resource) };
+        Ok(Written { object, created: true, warnings })
     }
 
     /// What must stay as it is around a new object: its namespace and its definition.
@@ -215,7 +216,11 @@ impl Scope {
 
 /// 403 about one object.
 pub(super) fn forbidden(resource: &crate::catalogue::Resource, name: &str, detail: &str) -> ApiError {
-    let group = &resource.group;
-    let qualified = if group.is_empty() { resource.plural.clone() } else { format!("{}.{group}", resource.plural) };
-    ApiError::forbidden(format!("{qualified} {name:?} is forbidden: {detail}")).about(group, &resource.plural, name)
+    forbidden_in(&resource.group, &resource.plural, name, detail)
+}
+
+/// The same, for whoever knows only what it is called.
+pub(super) fn forbidden_in(group: &str, plural: &str, name: &str, detail: &str) -> ApiError {
+    let qualified = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+    ApiError::forbidden(format!("{qualified} {name:?} is forbidden: {detail}")).about(group, plural, name)
 }

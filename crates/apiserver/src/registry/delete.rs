@@ -69,7 +69,7 @@ impl Registry {
         }
         let user = options.user.as_deref();
         let act = Act { part: Part::Main, operation: Operation::Delete, user, dry_run: options.dry_run };
-        self.admit(scope, act, live.clone(), Some(&live))?;
+        let passed = self.admit(scope, act, live.clone(), Some(&live)).await?;
         self.ask_about_deletion(scope, &live, options).await?;
 
         let mut object = live.clone();
@@ -80,6 +80,7 @@ impl Registry {
         strategy::mark_deleted(&mut object, resource, &metadata::seconds(now));
 
         let mut preconditions = vec![Precondition::ModifiedAt(record.key.clone(), record.modified)];
+        preconditions.extend(passed.rests_on);
         if is_finished(&object) {
             if !options.dry_run {
                 self.commit_one(preconditions, Mutation::Delete(record.key.clone())).await?;

@@ -14,9 +14,10 @@ use crate::ApiError;
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 impl Registry {
-    /// Reads the CustomResourceDefinitions and makes the first namespaces. Nothing is served before.
+    /// Reads the CustomResourceDefinitions, opens the books of the quotas and makes the first namespaces. Nothing is served before.
     pub(crate) async fn open(&self) -> Result<(), ApiError> {
         self.settle_definitions().await?;
+        self.open_books().await?;
         self.make_first_namespaces().await?;
         self.make_default_accounts().await
     }
@@ -33,6 +34,9 @@ impl Registry {
         start(self.clone().keep_default_accounts().boxed());
         start(self.clone().collect_garbage().boxed());
         start(self.clone().expire_events().boxed());
+        if !self.quotas.is_empty() {
+            start(self.clone().keep_books().boxed());
+        }
     }
 
     /// Everything under a prefix, then every change.

@@ -7,6 +7,7 @@ mod garbage;
 mod kinds;
 mod lists;
 mod namespaces;
+mod quotas;
 mod races;
 mod updates;
 mod watches;
@@ -17,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use essaim_store::Embedded;
+use essaim_store::{Embedded, Store};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -25,8 +26,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Admission, DeleteOptions, Deleted, Document, FieldValidation, List, ListOptions, Part, Patch, Registry, Scope,
-    Selectors, WatchEvent, WatchOptions, WatchStream, WriteOptions, Written,
+    Admission, AdmissionRequest, Admitted, DeleteOptions, Deleted, Document, FieldValidation, List, ListOptions, Part,
+    Patch, Quota, Registry, Scope, Selectors, WatchEvent, WatchOptions, WatchStream, WriteOptions, Written,
 };
 use crate::{
     ApiError,
@@ -38,7 +39,8 @@ struct Bench {
     registry: Arc<Registry>,
     now: Arc<Mutex<Timestamp>>,
     tasks: JoinSet<()>,
-    _directory: tempfile::TempDir,
+    /// Goes last.
+    _directory: Option<tempfile::TempDir>,
 }
 
 const START: &str = "2026-01-01T00:00:00Z";
@@ -51,14 +53,28 @@ impl Bench {
     async fn with(admission: Vec<Arc<dyn Admission>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Embedded::open(directory.path().join("store"), essaim_store::Options::default()).unwrap();
+        Self { _directory: Some(directory), ..Self::over(store, admission, Vec::new()).await }
+    }
+
+    /// Over a store that may have all of this already.
+    async fn over(store: Arc<dyn Store>, admission: Vec<Arc<dyn Admission>>, quotas: Vec<Arc<dyn Quota>>) -> Self {
         let now = Arc::new(Mutex::new(START.parse::<Timestamp>().unwrap()));
         let clock = now.clone();
-        let registry = Arc::new(Registry::new(store, Arc::new(move || *clock.lock().unwrap()), admission));
+        let registry = Registry::new(store, Arc::new(move || *clock.lock().unwrap()), admission).with_quotas(quotas);
+        let registry = Arc::new(registry);
         registry.open().await.unwrap();
-        let bench = Self { registry, now, tasks: JoinSet::new(), _directory: directory };
-        bench.create(&bench.definitions(), widget_definition()).await.unwrap();
-        bench.create(&bench.definitions(), gadget_definition()).await.unwrap();
-        bench.create(&bench.scope("", "v1", "namespaces", None), json!({"metadata": {"name": "ns"}})).await.unwrap();
+        let bench = Self { registry, now, tasks: JoinSet::new(), _directory: None };
+        let namespace = json!({"metadata": {"name": "ns"}});
+        for (scope, object) in [
+            (bench.definitions(), widget_definition()),
+            (bench.definitions(), gadget_definition()),
+            (bench.scope("", "v1", "namespaces", None), namespace),
+        ] {
+            match bench.create(&scope, object).await {
+                Err(error) if error.reason != "AlreadyExists" => panic!("{error}"),
+                _ => {}
+            }
+        }
         bench
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     Document, Operation, Part, Registry, Scope, WriteOptions, Written,
+    admission::{ClientWrite, Passed},
     codec::{self, Codec},
     commit::Failure,
     conversion::{self, Views, Without},
@@ -172,9 +173,11 @@ impl Registry {
         proposal: Proposal,
     ) -> Result<Written, Failure> {
         let Standing { record, live } = standing;
-        let Proposal { object, warnings, owned } = proposal;
+        let Proposal { object, mut warnings, owned } = proposal;
         check_preconditions(scope, &object, live)?;
-        let object = self.checked(scope, part, options, object, live, owned).await?;
+        let checked = Box::pin(self.checked(scope, part, options, object, live, owned)).await?;
+        let Passed { object, warnings: said, rests_on } = checked;
+        warnings.extend(said);
         self.ask_about_write(scope, part, &object, Some(live), options).await?;
         let resource = &scope.resource;
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
@@ -184,19 +187,22 @@ impl Registry {
         }
         let (bytes, object) = conversion::encode(object, resource).await?;
         limits::check_size(bytes.len())?;
-        if options.dry_run {
-            return Ok(Written { object: object.into(), created: false, warnings });
-        }
         let mut preconditions = vec![Precondition::ModifiedAt(key.clone(), record.modified)];
         preconditions.extend(scope.definition_precondition());
-        let object = if is_finished(&object) {
-            let revision = self.commit_one(preconditions, Mutation::Delete(key.clone())).await?;
+        preconditions.extend(rests_on);
+        let finished = is_finished(&object);
+        let mutation = if finished { Mutation::Delete(key.clone()) } else { Mutation::Put(key.clone(), bytes.clone()) };
+        let write = ClientWrite { scope, act: options.act(part, Operation::Update), object: &object, old: Some(live) };
+        let outcome = self.commit_write(preconditions, mutation, &write).await?;
+        warnings.extend(outcome.warnings);
+        let object = if options.dry_run {
+            object.into()
+        } else if finished {
             let mut object = object;
-            super::object::set_meta(&mut object, "resourceVersion", revision.to_string());
+            super::object::set_meta(&mut object, "resourceVersion", outcome.revision.to_string());
             object.into()
         } else {
-            let revision = self.commit_one(preconditions, Mutation::Put(key.clone(), bytes.clone())).await?;
-            Codec::written(&bytes, object, revision, resource)
+            Codec::written(&bytes, object, outcome.revision, resource)
         };
         Ok(Written { object, created: false, warnings })
     }
@@ -221,7 +227,7 @@ impl Registry {
         object: Value,
         live: &Value,
         owned: bool,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<Passed, Failure> {
         let (resource, now) = (&scope.resource, (self.clock)());
         let mut object = match part {
             Part::Status => only_status(&object, live),
@@ -234,7 +240,8 @@ impl Registry {
             }
             object = strategy::prepare_update(object, live, resource)?;
         }
-        object = self.admit(scope, options.act(part, Operation::Update), object, Some(live))?;
+        let Passed { mut object, warnings, rests_on } =
+            self.admit(scope, options.act(part, Operation::Update), object, Some(live)).await?;
         options.guard.check(&object)?;
         if strategy::counts_generations(resource) && metadata::differs_in_substance(&object, live, resource.has_status)
         {
@@ -245,12 +252,12 @@ impl Registry {
         errors.extend(strategy::validate(&object, Some(live), resource));
         errors.extend(strategy::validate_schema(resource, &object, Some(live)));
         scope.refuse(meta(live, "name"), &errors)?;
-        if owned {
-            return Ok(object);
+        if !owned {
+            let now = metadata::seconds(now);
+            let record = |views: &Views| managers::record(resource, part, options, Some(live), &object, &now, views);
+            object = conversion::across(resource, Without::GoOn, record).await?;
         }
-        let now = metadata::seconds(now);
-        let record = |views: &Views| managers::record(resource, part, options, Some(live), &object, &now, views);
-        conversion::across(resource, Without::GoOn, record).await
+        Ok(Passed { object, warnings, rests_on })
     }
 }
 

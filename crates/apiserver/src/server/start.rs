@@ -32,7 +32,7 @@ impl ApiServer {
         let stop = CancellationToken::new();
         let mut admission = options.admission;
         admission.extend(options.issued_tokens.clone().map(|place| Arc::new(place) as Arc<dyn Admission>));
-        let registry = Registry::new(store, options.clock, admission);
+        let registry = Registry::new(store, options.clock, admission).with_quotas(options.quotas);
         // Webhooks that hang leave half of the places to writes that they have no part in.
         let registry = Arc::new(registry.with_webhook_places(options.limits.writes.div_ceil(2)));
         registry.open().await.map_err(StartError::Open)?;

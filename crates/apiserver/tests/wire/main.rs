@@ -1,5 +1,6 @@
 //! The API as a real kube client sees it: in the process and over TLS, against a toy kind.
 
+mod admission;
 mod audit;
 mod bulk;
 mod conversion;

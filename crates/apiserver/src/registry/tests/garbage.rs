@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::*;
 use crate::registry::{
-    AdmissionRequest, Operation,
+    Operation,
     garbage::{Graph, Uid},
 };
 
@@ -159,18 +159,18 @@ struct Adoption {
 }
 
 impl Admission for Arc<Adoption> {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ApiError> {
         if request.operation != Operation::Delete
             || request.kind != "ConfigMap"
             || self.done.swap(true, Ordering::SeqCst)
         {
-            return Ok(None);
+            return Ok(Admitted::unchanged());
         }
         let registry = self.registry.get().unwrap().upgrade().unwrap();
         let ((scope, patch), name) = (self.patch.get().unwrap().clone(), request.name.to_owned());
         let patch = Patch::Merge(document(patch));
         aside(registry.patch(&scope, &name, Part::Main, patch, &by("tester")))?;
-        Ok(None)
+        Ok(Admitted::unchanged())
     }
 }
 

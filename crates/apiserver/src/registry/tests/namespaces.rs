@@ -1,7 +1,7 @@
 //! Namespaces.
 
 use super::*;
-use crate::registry::{AdmissionRequest, Operation};
+use crate::registry::Operation;
 
 fn namespaces(bench: &Bench) -> Scope {
     bench.scope("", "v1", "namespaces", None)
@@ -87,9 +87,9 @@ async fn a_namespace_takes_its_contents_along() {
 struct Keeper;
 
 impl Admission for Keeper {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ApiError> {
         let keeps = request.operation == Operation::Delete && request.kind == "ConfigMap";
-        if keeps { Err(ApiError::forbidden("kept")) } else { Ok(None) }
+        if keeps { Err(ApiError::forbidden("kept")) } else { Ok(Admitted::unchanged()) }
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use super::*;
-use crate::registry::AdmissionRequest;
 
 /// What a client that follows a watch believes to be there: name to revision.
 fn follow(believed: &mut BTreeMap<String, String>, event: WatchEvent) {
@@ -220,17 +219,17 @@ struct Restless {
 }
 
 impl Admission for Arc<Restless> {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ApiError> {
         let less = |left: usize| left.checked_sub(1);
         if request.kind != "ConfigMap" || self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_err() {
-            return Ok(None);
+            return Ok(Admitted::unchanged());
         }
         let registry = self.registry.get().unwrap().upgrade().unwrap();
         let count = self.left.load(Ordering::SeqCst).to_string();
         let scope = Scope { resource: registry.namespaces_resource()?, namespace: None };
         let patch = Patch::Merge(document(json!({"metadata": {"annotations": {"count": count}}})));
         aside(registry.patch(&scope, "ns", Part::Main, patch, &by("tester")))?;
-        Ok(None)
+        Ok(Admitted::unchanged())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::registry::{AdmissionRequest, Operation};
+use crate::registry::Operation;
 
 #[tokio::test]
 async fn the_server_sets_metadata_and_defaults() {
@@ -183,18 +183,18 @@ async fn a_dry_run_changes_nothing() {
 struct ImageRule;
 
 impl Admission for ImageRule {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ApiError> {
         if request.kind != "Widget" {
-            return Ok(None);
+            return Ok(Admitted::unchanged());
         }
         match request.object["spec"]["image"].as_str() {
             Some("forbidden") => Err(ApiError::forbidden("no such image")),
             None if request.operation == Operation::Create => {
                 let mut object = request.object.clone();
                 object["spec"]["image"] = "default".into();
-                Ok(Some(object))
+                Ok(Admitted::with(object))
             }
-            _ => Ok(None),
+            _ => Ok(Admitted::unchanged()),
         }
     }
 }

@@ -1,19 +1,21 @@
 //! A real etcd of one member for one test, on ports of its own.
 
 use std::{
-    env, fs,
+    fs,
     net::{Ipv4Addr, TcpListener},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::OnceLock,
 };
 
 use tempfile::TempDir;
 
 use super::{EtcdOptions, within};
-use crate::etcd::{
-    client::Client,
-    wire::{DeleteRequest, Request, RequestOp, TxnRequest},
+use crate::{
+    conformance,
+    etcd::{
+        client::Client,
+        wire::{DeleteRequest, Request, RequestOp, TxnRequest},
+    },
 };
 
 /// A process that is killed with this value, and its data with it.
@@ -118,7 +120,7 @@ fn free_ports() -> [u16; 2] {
 
 fn spawn(directory: &Path, port: u16, peer_port: u16, secure: bool, request_bytes: u32) -> Child {
     let (client, peer) = (endpoint(port, secure), endpoint(peer_port, false));
-    let mut command = Command::new(program());
+    let mut command = Command::new(conformance::etcd_program());
     command
         .args(["--name", "test", "--heartbeat-interval", "20", "--election-timeout", "200"])
         .args(["--log-level", "error", "--initial-cluster", &format!("test={peer}")])
@@ -133,45 +135,4 @@ fn spawn(directory: &Path, port: u16, peer_port: u16, secure: bool, request_byte
         command.arg("--key-file").arg(directory.join("server.key"));
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("etcd starts")
-}
-
-/// The program: of the machine, or unpacked from Debian's package without installing it.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        installed().or_else(unpacked).expect("these tests need etcd 3.4 or later: apt-get install etcd-server")
-    })
-}
-
-fn installed() -> Option<PathBuf> {
-    let paths = env::var_os("PATH")?;
-    env::split_paths(&paths).map(|folder| folder.join("etcd")).find(|program| program.is_file())
-}
-
-fn unpacked() -> Option<PathBuf> {
-    let kept = env::temp_dir().join("essaim-test-etcd");
-    let program = kept.join("usr/bin/etcd");
-    if program.is_file() {
-        return Some(program);
-    }
-    let download = tempfile::tempdir().ok()?;
-    let fetch = || {
-        let fetch =
-            Command::new("apt-get").args(["download", "--quiet=2", "etcd-server"]).current_dir(&download).status();
-        fetch.ok().filter(std::process::ExitStatus::success)
-    };
-    // Lists may be missing or old on a fresh machine.
-    fetch().or_else(|| {
-        Command::new("apt-get").args(["update", "--quiet=2"]).status().ok()?;
-        fetch()
-    })?;
-    let package = fs::read_dir(&download).ok()?.find_map(|entry| {
-        let path = entry.ok()?.path();
-        path.extension().is_some_and(|extension| extension == "deb").then_some(path)
-    })?;
-    let aside = download.path().join("unpacked");
-    Command::new("dpkg-deb").arg("--extract").arg(package).arg(&aside).status().ok()?;
-    // Another test may have come first; its copy is as good.
-    let moved = Command::new("cp").arg("--recursive").arg("--no-target-directory").arg(&aside).arg(&kept).status();
-    moved.ok().filter(|_| program.is_file()).map(|_| program)
 }

@@ -178,7 +178,7 @@ impl Registry {
         old: Option<&Value>,
     ) -> Result<Passed, Failure> {
         let looks = self.look(&self.admission_rests_on).await?;
-        let outcome = self.ask(scope, act, object, old, &looks);
+        let outcome = self.ask_rules(scope, act, object, old, &looks);
         if (outcome.is_err() || act.dry_run)
             && let Some(key) = self.stale(&looks.preconditions()).await?
         {
@@ -188,7 +188,7 @@ impl Registry {
     }
 
     /// What a rule changed gets its defaults again and goes on to the next one.
-    fn ask(
+    fn ask_rules(
         &self,
         scope: &Scope,
         act: Act<'_>,

@@ -129,7 +129,7 @@ impl Registry {
             dry_run: options.dry_run,
             options: write_options(operation, options),
         };
-        Box::pin(self.ask(&hooks, &question)).await
+        Box::pin(self.ask_hooks(&hooks, &question)).await
     }
 
     /// Asks about an object that is about to be deleted.
@@ -154,7 +154,7 @@ impl Registry {
             dry_run: options.dry_run,
             options: delete_options(options),
         };
-        Box::pin(self.ask(&hooks, &question)).await
+        Box::pin(self.ask_hooks(&hooks, &question)).await
     }
 
     /// Every webhook there is, unless nobody needs to be asked.
@@ -174,7 +174,7 @@ impl Registry {
         Ok(Some((self.webhooks.compile(configurations), Asker { user, underway })))
     }
 
-    async fn ask(&self, hooks: &[Hook], question: &Question<'_>) -> Result<(), ApiError> {
+    async fn ask_hooks(&self, hooks: &[Hook], question: &Question<'_>) -> Result<(), ApiError> {
         let calls = self.calls(hooks, question).await?;
         if calls.is_empty() {
             return Ok(());

@@ -160,10 +160,10 @@ struct Teacher {
 }
 
 impl Admission for Arc<Teacher> {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Option<Value>, ApiError> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ApiError> {
         let lesson =
             self.lesson.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_if(|_| request.kind == "Widget");
-        let Some(field) = lesson else { return Ok(None) };
+        let Some(field) = lesson else { return Ok(Admitted::unchanged()) };
         let registry = self.registry.get().unwrap().upgrade().unwrap();
         let definitions = registry.catalogue.find("apiextensions.k8s.io", "v1", "customresourcedefinitions");
         let scope = Scope { resource: definitions.unwrap(), namespace: None };
@@ -171,7 +171,7 @@ impl Admission for Arc<Teacher> {
         let patch = json!([{"op": "add", "path": path, "value": {"type": "string"}}]);
         let patch = Patch::Json(serde_json::from_value(patch).map_err(ApiError::internal)?);
         aside(registry.patch(&scope, "widgets.example.dev", Part::Main, patch, &by("tester")))?;
-        Ok(None)
+        Ok(Admitted::unchanged())
     }
 }
 

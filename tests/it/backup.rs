@@ -15,7 +15,7 @@ use crate::fixture::{api_alone, api_with, binary, wait_until};
 /// What belongs beside a store and is in no backup.
 const APART: [&str; 4] = ["sealing.keys", "tls/ca.crt", "tls/ca.key", "tls/service-account.key"];
 
-const OBJECTS: &str = r#"
+const OBJECTS: &str = r"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: stones.quarry.test}
@@ -38,7 +38,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: kept, namespace: default, labels: {tier: front}}
 data: {a: b}
-"#;
+";
 
 const STONE: &str =
     "{apiVersion: quarry.test/v1, kind: Stone, metadata: {name: marble, namespace: default}, weight: 7}";

@@ -55,9 +55,9 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> Result<Exit, 
     let Contents { revision, objects, .. } = contents;
     let text = format!("revision {revision}, {objects} objects, {bytes} bytes: {}", arguments.output.display());
     if is_stdout(&arguments.output) {
-        note(&format!("{text}\n"))
+        note(&format!("{text}\n"));
     } else {
-        println!("{text}")
+        println!("{text}");
     }
     Ok(Exit::AsWanted)
 }
@@ -128,7 +128,7 @@ impl Draft {
         }
         self.0 = None;
         let parent = name.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+        File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
     }
 }
 

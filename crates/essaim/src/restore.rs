@@ -89,7 +89,7 @@ fn verify(path: &Path, keys_in: Option<&Path>) -> Result<Contents, Error> {
     verified.map_err(|refusal| match refusal {
         Refusal::Backup(source) => Error::Backup { path: path.into(), source },
         Refusal::Sealed(source) => {
-            Error::SealingKeys { path: keys_in.unwrap_or(Path::new("")).join(sealing::FILE), source }
+            Error::SealingKeys { path: keys_in.unwrap_or_else(|| Path::new("")).join(sealing::FILE), source }
         }
     })
 }

@@ -5,17 +5,18 @@
 //! those of the requirement (docs/design/apiserver.md), and only the ratio between lines of one run is free of the machine.
 
 mod load;
+mod start;
 mod watchers;
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use self::load::{Load, Outcome, Wrk};
-use super::figures::{Aim, Finding, print, timed};
+use super::figures::{Aim, Finding, print};
 use super::memory::resident;
 use crate::debian::{self, Need};
 use crate::error::Error;
@@ -38,29 +39,37 @@ pub struct Options {
     #[arg(long, default_value_t = 8)]
     seconds: u64,
     /// Leave out the start with 100,000 objects.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only")]
     short: bool,
+    /// Measure this alone.
+    #[arg(long)]
+    only: Option<Part>,
     /// Measure this `essaim` instead of the release build of the working copy.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
 }
 
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// The start with 100,000 objects.
+    Start,
+}
+
 /// Measures and prints the table.
 pub(super) fn run(options: &Options) -> Result<(), Error> {
-    debian::require(&[Need { program: "wrk", packages: &["wrk"] }])?;
+    debian::require(&[Need { program: "wrk", packages: &["wrk"] }, Need { program: "curl", packages: &["curl"] }])?;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => platform::build(true)?,
     };
     let mut bench = Bench::start(binary, Duration::from_secs(options.seconds))?;
-    let mut findings = vec![bench.memory("memory, `--roles api`, idle after a start", 25.0)?];
-    findings.extend(bench.creates()?);
-    bench.fill(OBJECTS)?;
-    findings.extend(bench.reads()?);
-    findings.push(bench.memory(&format!("memory with {} objects", bench.objects), 120.0)?);
-    findings.extend(bench.watches()?);
+    let mut findings = Vec::new();
+    if options.only.is_none() {
+        findings.extend(bench.under_load()?);
+    }
     if !options.short {
-        findings.push(bench.start_again()?);
+        findings.extend(bench.start_again()?);
     }
     print(
         &findings,
@@ -99,6 +108,16 @@ impl Bench {
         platform.apply(&binding.to_string())?;
         platform.kubectl(&["create", "namespace", LOGIN])?;
         Ok(Self { platform, folder, period, objects: 0, object_bytes: 0 })
+    }
+
+    fn under_load(&mut self) -> Result<Vec<Finding>, Error> {
+        let mut findings = vec![self.memory("memory, `--roles api`, idle after a start", 25.0)?];
+        findings.extend(self.creates()?);
+        self.fill(OBJECTS)?;
+        findings.extend(self.reads()?);
+        findings.push(self.memory(&format!("memory with {} objects", self.objects), 120.0)?);
+        findings.extend(self.watches()?);
+        Ok(findings)
     }
 
     /// New objects: one client, and sixty-four at once.
@@ -178,17 +197,12 @@ impl Bench {
         Ok(findings)
     }
 
-    fn start_again(&mut self) -> Result<Finding, Error> {
+    fn start_again(&mut self) -> Result<Vec<Finding>, Error> {
         self.fill(MANY)?;
-        say(&format!("a start with {} objects", self.objects));
-        self.platform.stop()?;
-        let (started, time) = timed(|| {
-            self.platform.launch(&[])?;
-            self.platform.wait_until_ready()
-        });
-        started?;
-        let what = format!("start with {} objects, until ready", self.objects);
-        Ok(Finding::figure(&what, time.as_secs_f64(), "s", "–", Aim::AtMost(2.0)))
+        if self.object_bytes == 0 {
+            self.object_bytes = self.platform.kubectl(&["get", "--raw", &format!("{COLLECTION}?limit=1")])?.len();
+        }
+        start::run(&mut self.platform, self.objects)
     }
 
     fn memory(&self, what: &str, limit: f64) -> Result<Finding, Error> {

@@ -148,7 +148,7 @@ fn spread(seconds: &[f64]) -> String {
     format!("{:.2} s ({min:.2} … {max:.2})", median(seconds))
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -47,8 +47,11 @@ async fn eventful(directory: &Path) -> Arc<Embedded> {
     for _ in 0..800 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let path = format!("/{}/{:02}", if state >> 40 & 1 == 0 { "a" } else { "b" }, (state >> 33) % 60);
-        let change =
-            if state >> 50 & 3 == 0 { delete(&path) } else { put(&path, vec![b'v'; (state >> 20) as usize % 3_000]) };
+        let change = if (state >> 50).is_multiple_of(4) {
+            delete(&path)
+        } else {
+            put(&path, vec![b'v'; (state >> 20) as usize % 3_000])
+        };
         store.commit(Transaction { preconditions: vec![], mutations: vec![change] }).await.unwrap();
     }
     store
@@ -87,22 +90,21 @@ async fn backups_while_writers_run_are_each_of_one_moment() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path(), Options::default());
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let writers: Vec<_> = (0..4)
-        .map(|writer| {
-            let (store, stop) = (store.clone(), stop.clone());
-            tokio::task::spawn(async move {
-                for n in 0_u64.. {
-                    // Both halves change together, so a picture that tears them apart shows.
-                    let value = format!("{n:>2000}");
-                    let halves = vec![put(&format!("/a/{writer}"), value.clone()), put(&format!("/z/{writer}"), value)];
-                    write(&store, halves).await;
-                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        break;
-                    }
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..4 {
+        let (store, stop) = (store.clone(), stop.clone());
+        writers.spawn(async move {
+            for n in 0_u64.. {
+                // Both halves change together, so a picture that tears them apart shows.
+                let value = format!("{n:>2000}");
+                let halves = vec![put(&format!("/a/{writer}"), value.clone()), put(&format!("/z/{writer}"), value)];
+                write(&store, halves).await;
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
                 }
-            })
-        })
-        .collect();
+            }
+        });
+    }
     for _ in 0..40 {
         let file = back_up(&store).await;
         let mut records = Vec::new();
@@ -118,9 +120,7 @@ async fn backups_while_writers_run_are_each_of_one_moment() {
         assert_eq!(left, right);
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    for writer in writers {
-        writer.await.unwrap();
-    }
+    writers.join_all().await;
 }
 
 #[tokio::test]

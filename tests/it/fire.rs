@@ -44,6 +44,7 @@ fn let_alice() -> Value {
 }
 
 /// Says what was done, for the table in `docs/testing.md`.
+#[expect(clippy::print_stdout, reason = "figures for whoever runs the full form")]
 fn report(what: &str, count: u64, began: Instant, history: &History) {
     let written = history.operations.iter().filter(|one| one.is_acknowledged()).count();
     let unknown = history.operations.iter().filter(|one| matches!(one.answer, Answer::Unknown)).count();

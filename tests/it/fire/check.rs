@@ -193,7 +193,7 @@ impl<'a> Check<'a> {
         let at_some_moment =
             |is: fn(Option<&Sight>) -> bool| self.story.at_some_moment(&operation.name, floor, ceiling, is);
         let current = match (&operation.answer, operation.ask) {
-            (Answer::Absent, _) | (Answer::Refused(404), _) => at_some_moment(|sight| sight.is_none()),
+            (Answer::Absent | Answer::Refused(404), _) => at_some_moment(|sight| sight.is_none()),
             (Answer::Refused(409), Ask::Create) => at_some_moment(|sight| sight.is_some()),
             (Answer::Found(found), _) => {
                 self.exists(found);

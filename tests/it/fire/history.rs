@@ -182,11 +182,8 @@ impl Sight {
 
 /// `resourceVersion` of an object or a list.
 pub(super) fn revision(metadata: &Value) -> Revision {
-    metadata["resourceVersion"]
-        .as_str()
-        .unwrap_or_default()
-        .parse()
-        .unwrap_or_else(|_| panic!("no revision: {metadata}"))
+    let text = metadata["resourceVersion"].as_str().expect("an object or list without a revision");
+    text.parse().expect("a revision that is no number")
 }
 
 fn digest(object: &Value) -> u64 {

@@ -161,8 +161,10 @@ impl Watcher {
 
     fn hear(&mut self, heard: Heard) {
         self.position = match &heard {
-            Heard::Listed(revision, _) | Heard::Event(_, Sight { revision, .. }) => Some(*revision),
-            Heard::Bookmark(revision) | Heard::Resumed(revision) => Some(*revision),
+            Heard::Listed(revision, _)
+            | Heard::Event(_, Sight { revision, .. })
+            | Heard::Bookmark(revision)
+            | Heard::Resumed(revision) => Some(*revision),
             Heard::Expired => None,
         };
         self.recorder.heard(self.place, heard);

@@ -106,8 +106,8 @@ impl Cluster {
     /// # Errors
     /// The kernel refused.
     pub fn scatter(&self, scattered: bool) -> Result<(), Error> {
-        let pairs = (0..MACHINES).flat_map(|one| (0..one).map(move |other| (one, other)));
-        pairs.into_iter().try_for_each(|(one, other)| Room::part(one, other, scattered))
+        let mut pairs = (0..MACHINES).flat_map(|one| (0..one).map(move |other| (one, other)));
+        pairs.try_for_each(|(one, other)| Room::part(one, other, scattered))
     }
 
     /// Who leads, as the first of the members says that knows a leader.

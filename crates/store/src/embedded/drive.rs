@@ -94,7 +94,7 @@ impl FaultyDrive {
     #[cfg(test)]
     pub(super) fn at_each_byte(&self, step: usize, mut look: impl FnMut(usize, &Self)) {
         let (mut image, changes) = self.state().tape.take().unwrap();
-        let mut written = 0;
+        let mut written = 0_usize;
         for change in changes {
             let Unsynced::Write(offset, data) = change else {
                 change.apply(&mut image);
@@ -104,7 +104,7 @@ impl FaultyDrive {
             for (n, byte) in data.into_iter().enumerate() {
                 written += 1;
                 let there = &mut image[offset + n];
-                if std::mem::replace(there, byte) != byte && written % step == 0 {
+                if std::mem::replace(there, byte) != byte && written.is_multiple_of(step) {
                     look(written, &Self::holding(image.clone()));
                 }
             }

@@ -11,7 +11,9 @@ mod functions;
 mod instrument;
 mod names;
 mod scope;
+mod signatures;
 mod stack;
+mod types;
 mod unordered;
 mod values;
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cel::parser::Expression;
 use serde_json::{Map, Value};
 
-use super::scope::{self, Findings};
+use super::scope::{self, Findings, Root};
+use super::types::Ty;
 use super::{Rule, functions, instrument, stack};
 use crate::node::{Additional, ListType, Node};
 use crate::path::Path;
@@ -77,6 +78,7 @@ impl Compiler<'_> {
     }
 
     fn rules(&mut self, node: &Node, schema: &Value, correlatable: bool, path: &Path<'_>) -> Vec<Rule> {
+        let is_root = path.depth() == 0;
         let path = path.field(KEYWORD);
         let rules = match schema.get(KEYWORD) {
             None | Some(Value::Null) => return Vec::new(),
@@ -92,7 +94,7 @@ impl Compiler<'_> {
                 .push(FieldError::forbidden(path.to_string(), format!("a schema may hold at most {MAX_RULES} rules")));
             return Vec::new();
         }
-        let each = |(index, rule): (usize, &Value)| match self::rule(node, rule, correlatable) {
+        let each = |(index, rule): (usize, &Value)| match self::rule(node, rule, Where { correlatable, is_root }) {
             Ok(rule) => Some(rule),
             Err(error) => {
                 self.violations.push(error.under(&path.index(index).to_string()));
@@ -103,20 +105,28 @@ impl Compiler<'_> {
     }
 }
 
-fn rule(node: &Node, rule: &Value, correlatable: bool) -> Result<Rule, FieldError> {
+/// Where a rule stands.
+#[derive(Clone, Copy)]
+struct Where {
+    /// Whether an old value can be found for this one on update.
+    correlatable: bool,
+    is_root: bool,
+}
+
+fn rule(node: &Node, rule: &Value, at: Where) -> Result<Rule, FieldError> {
     let empty = Map::new();
     let fields = rule.as_object().unwrap_or(&empty);
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let source = text("rule").ok_or_else(|| FieldError::required("rule", "rule is not specified"))?;
     let optional_old_self = fields.get("optionalOldSelf") == Some(&Value::Bool(true));
-    let (expression, findings) =
-        parse(node, source, optional_old_self).map_err(|words| failed("rule", source, &words))?;
+    let root = Root { node, is_resource: at.is_root || node.embedded, optional_old_self };
+    let (expression, findings) = parse(&root, source, &RULE_GIVES).map_err(|words| failed("rule", source, &words))?;
     let transition = findings.uses_old_self;
     if optional_old_self && !transition {
         let words = "may not be set to true if oldSelf is not used in rule";
         return Err(FieldError::invalid("optionalOldSelf", &Value::Bool(true), words));
     }
-    if transition && !correlatable {
+    if transition && !at.correlatable {
         let words = "oldSelf cannot be used on the uncorrelatable portion of the schema";
         return Err(FieldError::invalid("rule", &source.into(), words));
     }
@@ -132,7 +142,7 @@ fn rule(node: &Node, rule: &Value, correlatable: bool) -> Result<Rule, FieldErro
         None => None,
         Some(source) => {
             let (expression, findings) =
-                parse(node, source, optional_old_self).map_err(|words| failed("messageExpression", source, &words))?;
+                parse(&root, source, &MESSAGE_GIVES).map_err(|words| failed("messageExpression", source, &words))?;
             if findings.uses_old_self && !transition {
                 return Err(failed("messageExpression", source, "undeclared reference to 'oldSelf'"));
             }
@@ -157,8 +167,16 @@ fn failed(field: &str, source: &str, words: &str) -> FieldError {
     FieldError::invalid(field, &source.into(), format!("compilation failed: {words}"))
 }
 
-fn parse(node: &Node, source: &str, optional_old_self: bool) -> Result<(Expression, Findings), String> {
-    parse_with(source, |expression| scope::check(node, expression, optional_old_self))
+/// What an expression has to give, and what is said if it gives something else.
+type Gives = (Ty<'static>, &'static str);
+const RULE_GIVES: Gives = (Ty::Bool, "cel expression must evaluate to a bool");
+const MESSAGE_GIVES: Gives = (Ty::Text, "messageExpression must evaluate to a string");
+
+fn parse(root: &Root<'_>, source: &str, gives: &Gives) -> Result<(Expression, Findings), String> {
+    parse_with(source, |expression| {
+        let (found, findings) = scope::check(root, expression)?;
+        if found.agrees(&gives.0) { Ok(findings) } else { Err(gives.1.to_owned()) }
+    })
 }
 
 /// Parses an expression of which `check` finds out what it uses. Recurses: not for a small stack.

@@ -14,9 +14,11 @@ use crate::pattern;
 
 mod formats;
 mod lists;
+mod loops;
 mod net;
 mod opaque;
 mod quantity;
+mod semver;
 mod sets;
 mod url;
 
@@ -131,6 +133,11 @@ const KNOWN: &[&str] = &[
     "getQuery",
     "equivalent",
     "intersects",
+    "semver",
+    "isSemver",
+    "major",
+    "minor",
+    "patch",
 ];
 
 /// Whether a rule may call a function of this name.
@@ -170,7 +177,9 @@ fn extend(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_member_overload("findAll", "find_all_n", STRING_TYPE, counted, |arguments| find_all(&arguments))?;
     formats::extend(env)?;
     lists::extend(env)?;
+    loops::extend(env)?;
     net::extend(env)?;
+    semver::extend(env)?;
     sets::extend(env)?;
     url::extend(env)?;
     quantity::extend(env)

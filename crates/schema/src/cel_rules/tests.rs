@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::stack;
 use crate::{FieldError, Structural};
 
+mod types;
+
 fn schema(rules: &Value) -> Value {
     json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": rules, "properties": {
         "memory": {"type": "string"}, "limit": {"type": "string"}, "replicas": {"type": "integer"}, "ratio": {"type": "number"},
@@ -80,6 +82,17 @@ fn the_functions_that_users_of_kubernetes_know_are_there() {
         "self.?memory.orValue('1Gi') == '2Gi' && !optional.none().hasValue()",
         "self.?memory.optMap(m, m + 'B').orValue('') == '2GiB' && !self.?nothing.optMap(m, m).hasValue()",
         "self.?memory.optFlatMap(m, optional.of(m.size())).value() == 3",
+        "self.numbers.all(i, n, n == i + 1) && self.names.exists(i, n, i == 1 && n == 'bb') && self.names.existsOne(i, n, n.size() == i + 1 && i > 1)",
+        "self.labels.all(k, v, k == 'a.b/c' && v == 'd') && !self.labels.exists(k, v, k == v) && self.labels.exists_one(k, v, v == 'd')",
+        "!self.names.all(i, n, i < 2) && self.mounts.all(i, m, m.name == 'home' && i == 0) && [].all(i, v, false) && !{}.exists(k, v, true)",
+        "self.names.transformList(i, n, string(i) + n) == ['0a', '1bb', '2ccc'] && self.names.transformList(i, n, i > 0, n) == ['bb', 'ccc']",
+        "self.names.transformMap(i, n, n.size()) == {0: 1, 1: 2, 2: 3} && self.labels.transformMap(k, v, v + '!') == {'a.b/c': 'd!'}",
+        "self.names.transformMap(i, n, i == 1, n) == {1: 'bb'} && self.names.transformMapEntry(i, n, {n: i}) == {'a': 0, 'bb': 1, 'ccc': 2}",
+        "self.names.transformMapEntry(i, n, i < 1, {n: i}) == {'a': 0} && [1, 2].all(i, a, [3, 4].all(j, b, b > a && i + j < 3))",
+        "{'b': 1, 'a': 2}.transformList(k, v, k) == ['a', 'b'] && 'x' in self.names.transformMapEntry(i, n, {'x' + string(i): n}) == false",
+        "semver('1.2.3').major() == 1 && semver('1.2.3').minor() == 2 && semver('1.2.3').patch() == 3 && semver('1.0.0') == semver('1.0.0')",
+        "isSemver('1.0.0-rc.1+b') && !isSemver('v1.0') && isSemver('v1.0', true) && semver('v1.0', true) == semver('1.0.0') && !isSemver('x', true)",
+        "semver('1.2.3').isLessThan(semver('1.10.0')) && semver('1.0.0').isGreaterThan(semver('1.0.0-rc')) && semver('1.0.0').compareTo(semver('0.9.9')) == 1",
     ] {
         assert!(holds(rule, &spec), "{rule}");
     }
@@ -166,6 +179,9 @@ fn rules_that_cannot_work_are_refused_with_the_schema() {
         (json!({"rule": "self.replicas >"}), "compilation failed"),
         (json!({"rule": "self.replica > 1"}), "undefined field 'replica'"),
         (json!({"rule": "self.mounts.all(m, m.nam == 'a')"}), "undefined field 'nam'"),
+        (json!({"rule": "self.names.all(i, n.m, true)"}), "argument must be a simple name"),
+        (json!({"rule": "self.names.all(i, i, true)"}), "different names"),
+        (json!({"rule": "self.mounts.all(i, m, m.nam == 'a')"}), "undefined field 'nam'"),
         (json!({"rule": "other > 1"}), "undeclared reference to 'other'"),
         (json!({"rule": "launch(self)"}), "undeclared reference to 'launch'"),
         (json!({"rule": "self.memory.matches('(')"}), "compilation failed"),

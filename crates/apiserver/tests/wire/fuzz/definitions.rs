@@ -116,6 +116,31 @@ fn drop_at(value: &mut Value, path: &[&str]) -> bool {
     true
 }
 
+/// Patterns that every schema may have.
+const PATTERNS: &[&str] = &["^a+$", "(a+)+$", "\\d{1,3}", "(?i)x", "\\p{Greek}", "", "(a|b|c){0,500}"];
+/// Patterns that cannot be read, or not by every engine, or cost too much.
+const ODD_PATTERNS: &[&str] = &["[", "(?=x)", "a{1000}{1000}"];
+/// Formats of texts.
+const FORMATS: &[&str] = &[
+    "date-time",
+    "date",
+    "duration",
+    "byte",
+    "ipv4",
+    "ipv6",
+    "cidr",
+    "uuid",
+    "uri",
+    "email",
+    "hostname",
+    "mac",
+    "isbn",
+    "creditcard",
+];
+/// Formats of numbers, and words that are none.
+const ODD_FORMATS: &[&str] =
+    &["int32", "int64", "float", "double", "hexcolor", "rgbcolor", "quantity", "password", "x"];
+
 /// An expression that often compiles, about `self` of any type.
 fn rule() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -133,11 +158,12 @@ fn rule() -> impl Strategy<Value = String> {
         let operator = proptest::sample::select(vec!["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in"]);
         let function = proptest::sample::select(vec![
             "size", "int", "uint", "double", "string", "bytes", "bool", "duration", "timestamp", "quantity", "isQuantity", "dyn", "type", "!", "-", "url", "isURL",
+            "semver", "isSemver",
         ]);
         let method = proptest::sample::select(vec![
             "startsWith", "endsWith", "contains", "matches", "find", "findAll", "split", "replace", "indexOf", "join", "substring", "charAt", "lowerAscii",
             "trim", "isSorted", "sum", "min", "max", "sub", "add", "isGreaterThan", "compareTo", "getFullYear", "getHours", "orValue", "format", "asInteger",
-            "sign", "reverse", "flatten", "lastIndexOf",
+            "sign", "reverse", "flatten", "lastIndexOf", "major", "minor", "patch", "isLessThan",
         ]);
         let macros = proptest::sample::select(vec!["all", "exists", "exists_one", "map", "filter", "transformList", "bind"]);
         prop_oneof![
@@ -183,6 +209,12 @@ fn rule() -> impl Strategy<Value = String> {
         "dyn(self).map(x, [x, x, x]).size() > 1",
         "dyn(self).map(x, dyn(self).map(y, dyn(self).map(z, [x, y, z]))).size() > 1",
         "quantity(dyn(self)).add(1).isGreaterThan(quantity('1'))",
+        "dyn(self).all(i, x, i == x)",
+        "dyn(self).transformList(i, x, [i, x]).size() > 0",
+        "dyn(self).transformMap(i, x, i != x, [x, x]) != {}",
+        "dyn(self).transformMapEntry(i, x, {x: i}) != {}",
+        "semver(dyn(self), true).isLessThan(semver('1.0.0'))",
+        "isSemver(dyn(self))",
         "dyn(self).substring(1) == ''",
         "dyn(self).charAt(1) == ''",
         "dyn(self).split('').join('') == dyn(self)",
@@ -196,7 +228,7 @@ fn rule() -> impl Strategy<Value = String> {
 }
 
 fn macros_of_two() -> impl Strategy<Value = &'static str> {
-    proptest::sample::select(vec!["all", "exists", "transformMap", "transformList", "existsOne"])
+    proptest::sample::select(vec!["all", "exists", "existsOne", "transformList", "transformMap", "transformMapEntry"])
 }
 
 fn rules() -> impl Strategy<Value = Value> {
@@ -230,43 +262,8 @@ fn keyword() -> impl Strategy<Value = (String, Value)> {
         "maxProperties",
         "minProperties",
     ]);
-    let pattern = proptest::sample::select(vec![
-        "^a+$",
-        "(a+)+$",
-        "\\d{1,3}",
-        "[",
-        "(?=x)",
-        "(?i)x",
-        "a{1000}{1000}",
-        "\\p{Greek}",
-        "",
-        "(a|b|c){0,500}",
-    ]);
-    let format = proptest::sample::select(vec![
-        "date-time",
-        "date",
-        "duration",
-        "byte",
-        "int32",
-        "int64",
-        "float",
-        "double",
-        "ipv4",
-        "ipv6",
-        "cidr",
-        "uuid",
-        "uri",
-        "email",
-        "hostname",
-        "mac",
-        "isbn",
-        "creditcard",
-        "hexcolor",
-        "rgbcolor",
-        "quantity",
-        "password",
-        "x",
-    ]);
+    let pattern = proptest::sample::select([PATTERNS, ODD_PATTERNS].concat());
+    let format = proptest::sample::select([FORMATS, ODD_FORMATS].concat());
     let flag = proptest::sample::select(vec![
         "nullable",
         "uniqueItems",
@@ -301,31 +298,8 @@ fn fitting(kind: &'static str) -> BoxedStrategy<(String, Value)> {
     };
     let own = match kind {
         "string" => {
-            let pattern = proptest::sample::select(vec![
-                "^a+$",
-                "(a+)+$",
-                "\\d{1,3}",
-                "(?i)x",
-                "\\p{Greek}",
-                "",
-                "(a|b|c){0,500}",
-            ]);
-            let format = proptest::sample::select(vec![
-                "date-time",
-                "date",
-                "duration",
-                "byte",
-                "ipv4",
-                "ipv6",
-                "cidr",
-                "uuid",
-                "uri",
-                "email",
-                "hostname",
-                "mac",
-                "isbn",
-                "creditcard",
-            ]);
+            let pattern = proptest::sample::select(PATTERNS);
+            let format = proptest::sample::select(FORMATS);
             prop_oneof![
                 counted(vec!["maxLength", "minLength"]),
                 pattern.prop_map(|pattern| ("pattern".to_owned(), Value::from(pattern))),

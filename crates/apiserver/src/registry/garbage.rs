@@ -20,13 +20,16 @@ use futures::{
 };
 use serde_json::Value;
 
-pub(super) use self::graph::Graph;
-use self::{graph::Node, queue::Queue};
+pub(super) use self::graph::{Graph, Uid};
+use self::{
+    graph::{Node, OwnerReference},
+    queue::Queue,
+};
 use super::{
     DeleteOptions, Registry, Scope, codec,
     commit::Failure,
     conversion,
-    object::{FOREGROUND, ORPHAN, OwnerReference, finalizers, meta, remove_owner, set_finalizers, unblock_owners},
+    object::{FOREGROUND, ORPHAN, finalizers, meta, remove_owner, set_finalizers, unblock_owners},
     tasks::RETRY,
     update::is_finished,
 };
@@ -56,7 +59,7 @@ impl Registry {
         let graph = Mutex::new(Graph::default());
         let mut queue = Queue::default();
         let mut under_way = FuturesUnordered::new();
-        let mut failed: HashSet<String> = HashSet::new();
+        let mut failed: HashSet<Uid> = HashSet::new();
         // An interval, not a sleep begun anew with each piece of news: a busy store would never let that end.
         let mut retry = tokio::time::interval(RETRY);
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -87,7 +90,7 @@ impl Registry {
     }
 
     /// Does what has to be done about one object. Doing it again does nothing.
-    pub(super) async fn tend(&self, graph: &Mutex<Graph>, uid: String) -> Result<(), ApiError> {
+    pub(super) async fn tend(&self, graph: &Mutex<Graph>, uid: Uid) -> Result<(), ApiError> {
         let Some(known) = lock(graph).node(&uid).cloned() else { return Ok(()) };
         let Some(record) = self.fetch(&known.key).await? else { return Ok(()) };
         let node = Node::read(&record.key, &record.value).filter(|node| node.uid == uid);
@@ -109,9 +112,9 @@ impl Registry {
                 Owner::Stands => stands = true,
                 Owner::Waits => {
                     waits = true;
-                    going.push(owner.uid.as_str());
+                    going.push(&*owner.uid);
                 }
-                Owner::Gone => going.push(owner.uid.as_str()),
+                Owner::Gone => going.push(&*owner.uid),
             }
         }
         if !stands {
@@ -169,7 +172,7 @@ impl Registry {
         };
         let options = DeleteOptions {
             propagation_policy: Some(policy.to_owned()),
-            uid: Some(node.uid.clone()),
+            uid: Some(node.uid.to_string()),
             resource_version: Some(record.modified.to_string()),
             ..DeleteOptions::default()
         };

@@ -7,16 +7,6 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 /// The finalizer by which dependents are set free before their owner goes.
 pub(super) const ORPHAN: &str = "orphan";
 
-/// One entry of `metadata.ownerReferences`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct OwnerReference {
-    pub(super) api_version: String,
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) uid: String,
-    pub(super) blocks_deletion: bool,
-}
-
 /// A text of `metadata`, empty if it is absent.
 pub(super) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
     object.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or_default()

@@ -5,6 +5,9 @@ mod bulk;
 mod conversion;
 mod discovery;
 mod fuzz;
+#[path = "../../src/webhook/testing.rs"]
+#[expect(clippy::unwrap_used, reason = "the webhook of the crate's own tests")]
+mod hook;
 mod limits;
 mod objects;
 mod patches;

@@ -37,7 +37,9 @@ pub fn all_hold(conditions: &[Condition], variables: &[(&'static str, &Value)]) 
             match condition.holds(variables, &budget) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
-                Err(error) => drop(failure.get_or_insert(format!("{error} evaluating condition: {}", condition.text))),
+                Err(error) => {
+                    failure.get_or_insert_with(|| format!("{error} evaluating condition: {}", condition.text));
+                }
             }
         }
         failure.map_or(Ok(true), Err)

@@ -9,18 +9,31 @@ use essaim_store::{Change, ChangeKind, Key};
 use serde::Deserialize;
 
 use crate::registry::{
-    object::{FOREGROUND, ORPHAN, OwnerReference},
+    object::{FOREGROUND, ORPHAN},
     tasks::News,
 };
+
+/// A uid. The same text stands in several places here, which share it.
+pub(in crate::registry) type Uid = Arc<str>;
+
+/// One entry of `metadata.ownerReferences`.
+#[derive(Clone, Debug)]
+pub(super) struct OwnerReference {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) uid: Uid,
+    pub(super) blocks_deletion: bool,
+}
 
 /// One object.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) key: Key,
-    pub(super) uid: String,
-    pub(super) owners: Vec<OwnerReference>,
+    pub(super) uid: Uid,
+    pub(super) owners: Box<[OwnerReference]>,
     pub(super) deleting: bool,
-    finalizers: Vec<String>,
+    finalizers: Box<[String]>,
 }
 
 impl Node {
@@ -29,11 +42,16 @@ impl Node {
         let Head { metadata } = serde_json::from_slice(bytes).ok()?;
         Some(Self {
             key: key.clone(),
-            uid: metadata.uid,
+            uid: metadata.uid.into(),
             owners: metadata.owner_references.into_iter().map(OwnerReference::from).collect(),
             deleting: metadata.deletion_timestamp.is_some(),
-            finalizers: metadata.finalizers,
+            finalizers: metadata.finalizers.into(),
         })
+    }
+
+    /// Whether there may be something to do about it.
+    fn matters(&self) -> bool {
+        !self.owners.is_empty() || self.deleting
     }
 
     /// Whether its deletion waits for dependents to go.
@@ -52,16 +70,18 @@ impl Node {
 
     /// Whether the deletion of an owner waits for this object.
     pub(super) fn blocks(&self, owner: &str) -> bool {
-        self.owners.iter().any(|one| one.uid == owner && one.blocks_deletion)
+        self.owners.iter().any(|one| *one.uid == *owner && one.blocks_deletion)
     }
 }
 
-/// All objects, by uid.
+/// The objects that have owners or are being deleted, by uid.
+///
+/// The others, which are most, are left out: that an owner stands, the store says.
 #[derive(Default)]
 pub(in crate::registry) struct Graph {
-    nodes: HashMap<String, Node>,
-    uids: HashMap<Key, String>,
-    dependents: HashMap<String, BTreeSet<String>>,
+    nodes: HashMap<Uid, Node>,
+    uids: HashMap<Key, Uid>,
+    dependents: HashMap<Uid, BTreeSet<Uid>>,
 }
 
 impl Graph {
@@ -75,9 +95,8 @@ impl Graph {
     }
 
     /// Everything about which there may be something to do.
-    pub(super) fn all(&self) -> Vec<String> {
-        let interesting = self.nodes.values().filter(|node| !node.owners.is_empty() || node.deleting);
-        interesting.map(|node| node.uid.clone()).collect()
+    pub(super) fn all(&self) -> Vec<Uid> {
+        self.nodes.keys().cloned().collect()
     }
 
     /// Whether a dependent holds up the deletion of this owner.
@@ -86,7 +105,7 @@ impl Graph {
     }
 
     /// Takes news in; gives the objects that they may concern.
-    pub(super) fn learn(&mut self, news: &News) -> Vec<String> {
+    pub(super) fn learn(&mut self, news: &News) -> Vec<Uid> {
         match news {
             News::All(records) => {
                 *self = Self::default();
@@ -100,43 +119,47 @@ impl Graph {
     }
 
     /// Takes a change in; gives the objects that it may concern.
-    fn apply(&mut self, change: &Arc<Change>) -> Vec<String> {
+    fn apply(&mut self, change: &Arc<Change>) -> Vec<Uid> {
         match change.kind {
-            ChangeKind::Deleted => self.remove(&change.key),
+            ChangeKind::Deleted => self.remove(change),
             ChangeKind::Created | ChangeKind::Updated => self.put(&change.key, &change.value),
         }
     }
 
     /// Takes an object in; gives the objects that it may concern.
-    pub(in crate::registry) fn put(&mut self, key: &Key, bytes: &[u8]) -> Vec<String> {
+    pub(in crate::registry) fn put(&mut self, key: &Key, bytes: &[u8]) -> Vec<Uid> {
         let mut concerned = Vec::new();
         let Some(node) = Node::read(key, bytes) else { return concerned };
         let unchanged_name = self.uids.get(key) == Some(&node.uid);
-        let before: Vec<String> = if unchanged_name { self.owners_of(&node.uid) } else { Vec::new() };
+        let before: Vec<Uid> = if unchanged_name { self.owners_of(&node.uid) } else { Vec::new() };
         let waited = self.nodes.get(&node.uid).is_some_and(Node::waits);
         concerned.extend(self.forget(key, unchanged_name));
         if node.waits() && !waited {
-            concerned.extend(self.dependents.get(&node.uid).into_iter().flatten().cloned());
+            concerned.extend(self.named_by(&node.uid));
         }
         for owner in &node.owners {
             self.dependents.entry(owner.uid.clone()).or_default().insert(node.uid.clone());
         }
         let owners = before.into_iter().chain(node.owners.iter().map(|owner| owner.uid.clone()));
         concerned.extend(owners.filter(|uid| self.nodes.get(uid).is_some_and(|owner| owner.deleting)));
-        if !node.owners.is_empty() || node.deleting {
+        if node.matters() {
             concerned.push(node.uid.clone());
+            self.uids.insert(key.clone(), node.uid.clone());
+            self.nodes.insert(node.uid.clone(), node);
         }
-        self.uids.insert(key.clone(), node.uid.clone());
-        self.nodes.insert(node.uid.clone(), node);
         concerned
     }
 
-    fn remove(&mut self, key: &Key) -> Vec<String> {
-        self.forget(key, false)
+    fn remove(&mut self, change: &Change) -> Vec<Uid> {
+        if self.uids.contains_key(&change.key) {
+            return self.forget(&change.key, false);
+        }
+        let previous = change.previous.as_ref().and_then(|record| Node::read(&record.key, &record.value));
+        previous.map_or_else(Vec::new, |node| self.named_by(&node.uid))
     }
 
     /// Takes an object out; gives its dependents, unless it comes right back, and the owners that may wait for it.
-    fn forget(&mut self, key: &Key, comes_back: bool) -> Vec<String> {
+    fn forget(&mut self, key: &Key, comes_back: bool) -> Vec<Uid> {
         let Some(node) = self.uids.remove(key).and_then(|uid| self.nodes.remove(&uid)) else { return Vec::new() };
         let mut concerned = Vec::new();
         for owner in &node.owners {
@@ -151,13 +174,18 @@ impl Graph {
             }
         }
         if !comes_back {
-            concerned.extend(self.dependents.get(&node.uid).into_iter().flatten().cloned());
+            concerned.extend(self.named_by(&node.uid));
         }
         concerned
     }
 
-    fn owners_of(&self, uid: &str) -> Vec<String> {
-        self.nodes.get(uid).into_iter().flat_map(|node| &node.owners).map(|owner| owner.uid.clone()).collect()
+    /// Those who name it as their owner.
+    fn named_by(&self, uid: &str) -> Vec<Uid> {
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    fn owners_of(&self, uid: &str) -> Vec<Uid> {
+        self.nodes.get(uid).into_iter().flat_map(|node| &*node.owners).map(|owner| owner.uid.clone()).collect()
     }
 }
 
@@ -192,6 +220,6 @@ struct Reference {
 impl From<Reference> for OwnerReference {
     fn from(reference: Reference) -> Self {
         let Reference { api_version, kind, name, uid, block_owner_deletion } = reference;
-        Self { api_version, kind, name, uid, blocks_deletion: block_owner_deletion.unwrap_or(false) }
+        Self { api_version, kind, name, uid: uid.into(), blocks_deletion: block_owner_deletion.unwrap_or(false) }
     }
 }

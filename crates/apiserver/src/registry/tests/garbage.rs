@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use super::*;
-use crate::registry::{AdmissionRequest, Operation, garbage::Graph};
+use crate::registry::{
+    AdmissionRequest, Operation,
+    garbage::{Graph, Uid},
+};
 
 /// A ConfigMap owned by these objects.
 fn owned(name: &str, owners: &[&Value], blocks: bool) -> Value {
@@ -124,8 +127,8 @@ async fn picture(bench: &Bench) -> Mutex<Graph> {
     Mutex::new(graph)
 }
 
-fn uid(object: &Value) -> String {
-    object["metadata"]["uid"].as_str().unwrap().to_owned()
+fn uid(object: &Value) -> Uid {
+    object["metadata"]["uid"].as_str().unwrap().into()
 }
 
 #[tokio::test]

@@ -9,12 +9,8 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use self::hook::{Hook, Reply};
+use crate::hook::{Hook, Reply};
 use crate::support::{Fixture, SOON, get, json_of, send};
-
-#[path = "../../../src/webhook/testing.rs"]
-#[expect(dead_code, clippy::unwrap_used, reason = "the webhook of the crate's own tests, which need more of it")]
-mod hook;
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 

@@ -1,6 +1,7 @@
 //! Owners in versions of different form: `hostPort` of the first is `host` and `port` of the second, `replicas` is `size`.
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::needless_pass_by_value, reason = "a table reads better without borrows")]
 
 use essaim_structured_merge::{
     ApplyContext, Error, ManagedFields, Schema, UpdateContext, Versions, apply_across, update_across,

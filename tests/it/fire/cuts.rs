@@ -78,7 +78,7 @@ fn refused_sync_ends_acknowledgement_and_readiness_until_the_next_start() {
         let failed = herd.stamp();
         // A disk that works again does not make known what is on it.
         machine.drive.fail_after_syncs(None);
-        assert_eq!(machine.ready(&herd), (500, 500), "neither ready as a whole nor in its store");
+        assert_eq!(ready(&herd), (500, 500), "neither ready as a whole nor in its store");
         assert!(!matches!(herd.run(writer.create("after")), Ok(Some(_))), "nothing is acknowledged any more");
         assert!(herd.run(writer.get("before")).unwrap(), "reads go on");
         let acknowledged =
@@ -87,7 +87,7 @@ fn refused_sync_ends_acknowledgement_and_readiness_until_the_next_start() {
         machine.switch_off();
         machine.drive = machine.drive.after_power_loss(round + 1);
         machine.switch_on();
-        assert_eq!(machine.ready(&herd), (200, 200));
+        assert_eq!(ready(&herd), (200, 200));
     }
     let history = herd.judge();
     report("refused syncs", failures, began, &history);
@@ -155,12 +155,12 @@ impl Machine {
         drop(server);
         store.close();
     }
+}
 
-    /// What `/readyz` says, and `/readyz/store`.
-    fn ready(&self, herd: &Herd) -> (u16, u16) {
-        let mut client = herd.client();
-        ["/readyz", "/readyz/store"].map(|path| herd.run(client.ask("GET", path, None)).unwrap().0).into()
-    }
+/// What `/readyz` says, and `/readyz/store`.
+fn ready(herd: &Herd) -> (u16, u16) {
+    let mut client = herd.client();
+    ["/readyz", "/readyz/store"].map(|path| herd.run(client.ask("GET", path, None)).unwrap().0).into()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a server that runs in real time")]

@@ -71,9 +71,13 @@ fn strike(kind: u64, member: usize, cluster: &mut Cluster, server: &mut Platform
         }
         3 => {
             let others = [(member + 1) % Cluster::MEMBERS, (member + 2) % Cluster::MEMBERS];
-            others.iter().for_each(|other| cluster.kill(*other));
+            for other in &others {
+                cluster.kill(*other);
+            }
             nothing_is_answered(herd);
-            others.iter().for_each(|other| cluster.launch(*other).unwrap());
+            for other in &others {
+                cluster.launch(*other).unwrap();
+            }
         }
         4 => {
             server.kill();

@@ -166,7 +166,7 @@ impl Writer {
             let path = format!("{SPARKS}?limit={limit}&continue={next}");
             let (200, list) = self.client.ask("GET", &path, None).await? else { return Ok(()) };
             items.extend(list["items"].as_array().unwrap().iter().map(Sight::of));
-            next = list["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+            list["metadata"]["continue"].as_str().unwrap_or_default().clone_into(&mut next);
             if next.is_empty() {
                 let answer = Answer::Listed(revision(&list["metadata"]), items);
                 self.recorder.operation(Ask::List, "", "", asked, answer);

@@ -298,21 +298,21 @@ impl<'a> ResourceRequest<'a> {
             force: self.query.flag("force"),
             update_only: false,
             user: Some(self.user.clone()),
-            underway: self.underway(),
+            underway: Some(self.underway()),
         })
     }
 
     /// Never nothing: a write without it would pass by the webhooks.
-    fn underway(&self) -> Option<Arc<Underway>> {
+    fn underway(&self) -> Arc<Underway> {
         let begins = || Arc::new(Underway::until(tokio::time::Instant::now() + self.service.gate.limits.handler));
-        Some(self.parts.extensions.get().cloned().unwrap_or_else(begins))
+        self.parts.extensions.get().cloned().unwrap_or_else(begins)
     }
 
     /// What a deletion is to do, from the body or the parameters.
     fn delete_options(&self, bytes: &[u8]) -> Result<DeleteOptions, ApiError> {
         let served = &self.scope.resource.served_api_versions;
         let options = decode::delete_options(&self.parts.headers, bytes, self.query, served)?;
-        Ok(DeleteOptions { user: Some(self.user.clone()), underway: self.underway(), ..options })
+        Ok(DeleteOptions { user: Some(self.user.clone()), underway: Some(self.underway()), ..options })
     }
 
     /// The parameter, or the product of the user agent.

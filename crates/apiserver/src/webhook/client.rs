@@ -150,7 +150,7 @@ impl Caller {
         }
         let target =
             Target { connector, places: Semaphore::new(CALLS_AT_ONCE), idle: Mutex::default(), used: Mutex::new(now) };
-        Ok(targets.entry(key).or_insert(Arc::new(target)).clone())
+        Ok(targets.entry(key).or_insert_with(|| Arc::new(target)).clone())
     }
 
     fn connector(&self, ca_bundle: Option<&str>) -> Result<TlsConnector, CallError> {
@@ -191,7 +191,7 @@ impl Target {
         let driver = Box::pin(async move {
             // How it ends is seen by whoever waits for the answer.
             let _ = connection.await;
-            pending().await
+            pending::<()>().await;
         });
         Ok(Connection { sender, driver, since: Instant::now() })
     }

@@ -7,6 +7,9 @@ mod conversion;
 mod discovery;
 mod examples;
 mod fuzz;
+#[path = "../../src/webhook/testing.rs"]
+#[expect(clippy::unwrap_used, reason = "the webhook of the crate's own tests")]
+mod hook;
 mod keys;
 mod limits;
 mod metrics;

@@ -1,10 +1,10 @@
 //! Validating webhooks, asked over TLS on loopback about requests of a real client.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails should fail the test")]
+
 mod asked;
 mod failures;
 mod kind;
-#[path = "../../src/webhook/testing.rs"]
-mod testing;
 
 use std::sync::{Arc, Mutex};
 
@@ -13,9 +13,8 @@ use essaim_apiserver::Options;
 use http::Response;
 use serde_json::{Value, json};
 
+use crate::hook::{Hook, Reply};
 use crate::support::{Fixture, clock, json_of, send};
-use testing::{Hook, Reply};
-
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 const WIDGETS: &str = "/apis/toys.test/v1/namespaces/default/widgets";
 const NAME: &str = "sizes.toys.test";

@@ -90,13 +90,15 @@ impl<'a> Ty<'a> {
     /// Whether a value may have both types. Null is a value of any type: fields may be nullable.
     pub(super) fn agrees(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Dyn | Self::Nothing | Self::Null, _) | (_, Self::Dyn | Self::Nothing | Self::Null) => true,
+            (Self::Dyn | Self::Nothing | Self::Null, _)
+            | (_, Self::Dyn | Self::Nothing | Self::Null)
+            | (Self::Object(_), Self::Object(_) | Self::Map(..))
+            | (Self::Map(..), Self::Object(_)) => true,
             (Self::List(one), Self::List(other)) | (Self::Optional(one), Self::Optional(other)) => one.agrees(other),
             (Self::Map(key, value), Self::Map(other_key, other_value))
             | (Self::Entry(key, value), Self::Entry(other_key, other_value)) => {
                 key.agrees(other_key) && value.agrees(other_value)
             }
-            (Self::Object(_), Self::Object(_) | Self::Map(..)) | (Self::Map(..), Self::Object(_)) => true,
             (Self::Library(one), Self::Library(other)) => one == other,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }

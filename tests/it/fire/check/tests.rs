@@ -122,10 +122,10 @@ fn a_lost_acknowledged_write_is_found() {
 fn an_object_that_never_existed_is_found() {
     let ghost = sight("ghost", "g", 4, ["m7", ""]);
     breaks(Rule::Phantom, |history| {
-        history.operations.push(write(Ask::Get, "ghost", "", 33, Answer::Found(ghost.clone())))
+        history.operations.push(write(Ask::Get, "ghost", "", 33, Answer::Found(ghost.clone())));
     });
     breaks(Rule::Phantom, |history| {
-        history.operations.push(write(Ask::List, "", "", 33, Answer::Listed(5, vec![ghost.clone()])))
+        history.operations.push(write(Ask::List, "", "", 33, Answer::Listed(5, vec![ghost.clone()])));
     });
 }
 

@@ -9,12 +9,8 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use self::hook::{Hook, Reply};
+use crate::hook::{Hook, Reply};
 use crate::support::{Fixture, SOON, get, json_of, send};
-
-#[path = "../../../src/webhook/testing.rs"]
-#[expect(dead_code, clippy::unwrap_used, reason = "the webhook of the crate's own tests, which need more of it")]
-mod hook;
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
@@ -177,7 +173,7 @@ impl Garage {
 
 impl Watching {
     pub(super) async fn next(&mut self) -> Value {
-        tokio::time::timeout(SOON, self.line()).await.unwrap().expect("the watch ended")
+        tokio::time::timeout(SOON, self.line()).await.unwrap().unwrap()
     }
 
     pub(super) async fn ended(mut self) -> bool {

@@ -4,11 +4,8 @@ use essaim_apiserver::UserInfo;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::{
-    CONFIGURATIONS, NAME, Site, WIDGETS, allow,
-    testing::{Hook, Reply},
-    warnings, widget,
-};
+use super::{CONFIGURATIONS, NAME, Site, WIDGETS, allow, warnings, widget};
+use crate::hook::{Hook, Reply};
 use crate::support::{json_of, send};
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use super::{CONFIGURATIONS, NAME, Site, WIDGETS, allow, testing::Reply, widget};
+use super::{CONFIGURATIONS, NAME, Site, WIDGETS, allow, widget};
+use crate::hook::Reply;
 use crate::support::{SOON, clock, json_of, send};
 
 fn failed(why: &str) -> String {

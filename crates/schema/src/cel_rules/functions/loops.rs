@@ -212,7 +212,7 @@ fn entries<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Outcome<'b, 'v> {
         return Ok(CowVal::owned(CelList::from(entries.collect::<Vec<_>>())));
     };
     let mut sorted: Vec<_> = map.inner().iter().collect();
-    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    sorted.sort_by_key(|(key, _)| *key);
     let entries = sorted.into_iter().map(|(key, value)| pair(key.inner().clone_as_boxed(), value.clone_as_boxed()));
     Ok(CowVal::owned(CelList::from(entries.collect::<Vec<_>>())))
 }

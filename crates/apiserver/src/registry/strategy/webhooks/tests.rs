@@ -21,6 +21,16 @@ fn says(hook: &Value) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// With this one fault it is refused in these words, and for nothing else.
+fn refused(pointer: &str, value: &Value, words: &str) {
+    let mut wrong = hook();
+    let (parent, last) = pointer.rsplit_once('/').unwrap();
+    wrong.pointer_mut(parent).unwrap()[last] = value.clone();
+    let said = says(&wrong);
+    assert!(said.contains(words), "{pointer} = {value}: {said}");
+    assert!(!said.contains("; webhooks"), "one fault, one error: {said}");
+}
+
 #[test]
 fn a_webhook_that_can_be_called_is_valid() {
     assert_eq!(says(&hook()), "");
@@ -29,7 +39,6 @@ fn a_webhook_that_can_be_called_is_valid() {
 
 #[test]
 fn each_fault_is_named_with_its_field() {
-    let many: Vec<_> = (0..65).map(|at| json!({"name": format!("c{at}"), "expression": "true"})).collect();
     for (pointer, value, words) in [
         ("/name", json!(""), "webhooks[0].name: Required value"),
         (
@@ -81,6 +90,22 @@ fn each_fault_is_named_with_its_field() {
             json!(["v1", "1"]),
             "admissionReviewVersions[1]: Invalid value: \"1\": a DNS-1035 label",
         ),
+    ] {
+        refused(pointer, &value, words);
+    }
+    for (field, words) in [
+        ("sideEffects", "webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun"),
+        ("admissionReviewVersions", "webhooks[0].admissionReviewVersions: Required value: must specify one of v1"),
+    ] {
+        let mut wrong = hook();
+        wrong.as_object_mut().unwrap().remove(field);
+        assert_eq!(says(&wrong), words);
+    }
+}
+
+#[test]
+fn each_fault_of_a_rule_is_named() {
+    for (pointer, value, words) in [
         ("/rules/0/operations", json!([]), "webhooks[0].rules[0].operations: Required value"),
         ("/rules/0/operations", json!(["*", "CREATE"]), "if '*' is present, must not specify other operations"),
         ("/rules/0/operations", json!(["PATCH"]), "webhooks[0].rules[0].operations[0]: Unsupported value: \"PATCH\""),
@@ -102,6 +127,15 @@ fn each_fault_is_named_with_its_field() {
         ),
         ("/rules/0/resources", json!(["*/b", "a/b"]), "if '*/b' is present, must not specify a/b"),
         ("/rules/0/scope", json!("namespaced"), "webhooks[0].rules[0].scope: Unsupported value"),
+    ] {
+        refused(pointer, &value, words);
+    }
+}
+
+#[test]
+fn each_fault_of_a_selector_or_condition_is_named() {
+    let many: Vec<_> = (0..65).map(|at| json!({"name": format!("c{at}"), "expression": "true"})).collect();
+    for (pointer, value, words) in [
         (
             "/namespaceSelector/matchLabels",
             json!({"a b": "c"}),
@@ -143,19 +177,6 @@ fn each_fault_is_named_with_its_field() {
             "undeclared reference to 'authorizer'",
         ),
     ] {
-        let mut wrong = hook();
-        let (parent, last) = pointer.rsplit_once('/').unwrap();
-        wrong.pointer_mut(parent).unwrap()[last] = value.clone();
-        let said = says(&wrong);
-        assert!(said.contains(words), "{pointer} = {value}: {said}");
-        assert!(!said.contains("; webhooks"), "one fault, one error: {said}");
-    }
-    for (field, words) in [
-        ("sideEffects", "webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun"),
-        ("admissionReviewVersions", "webhooks[0].admissionReviewVersions: Required value: must specify one of v1"),
-    ] {
-        let mut wrong = hook();
-        wrong.as_object_mut().unwrap().remove(field);
-        assert_eq!(says(&wrong), words);
+        refused(pointer, &value, words);
     }
 }

@@ -5,7 +5,7 @@
 //! transaction, again if another write was faster.
 //!
 //! Invariant: while its book is open, each account of a quota is the sum of what the quota says of the bytes that are
-//! stored, in every state of the store. For whatever writes or removes an object passes [`Registry::commit`], which puts the
+//! stored, in every state of the store. For whatever writes or removes an object passes [`Registry::commit`](super::Registry::commit), which puts the
 //! change of the accounts into the same transaction; a crash leaves both or neither.
 //!
 //! ```text

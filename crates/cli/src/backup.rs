@@ -93,9 +93,21 @@ impl Sink {
         if is_stdout(output) {
             return Ok(Self::Stdout(io::stdout()));
         }
+        // A device or a link would be replaced by a file of that name.
+        if fs::symlink_metadata(output).is_ok_and(|there| !there.is_file()) {
+            let source = io::Error::other("it is no ordinary file; name another one, or - for the standard output");
+            return Err(Error::Write { path: output.to_owned(), source });
+        }
         let mut draft = OsString::from(output);
         draft.push(format!(".{}.partial", std::process::id()));
         let draft = PathBuf::from(draft);
+        // Nobody else who lives has this number: what is there was left behind.
+        match fs::remove_file(&draft) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Write { path: draft, source });
+            }
+            _ => {}
+        }
         let file = File::options().write(true).create_new(true).mode(0o600).open(&draft);
         let file = file.map_err(|source| Error::Write { path: draft.clone(), source })?;
         Ok(Self::File { file, draft: Draft(Some(draft)), name: output.to_owned() })

@@ -101,7 +101,7 @@ impl Etcd {
         feed.approach(newest).await.map_err(failed)?;
         let picture = feed.published.picture();
         tracing::info!(
-            cluster = %format_args!("{:x}", feed.cluster()), epoch, revision = %picture.revision, compacted = %picture.compacted,
+            cluster = %format_args!("{:x}", feed.cluster()), epoch = epoch.number, revision = %picture.revision, compacted = %picture.compacted,
             objects = picture.objects.len(), "opened the store in etcd"
         );
         let (writes, tasks) = (Semaphore::new(WRITES), Mutex::new(tasks));
@@ -133,9 +133,9 @@ impl Etcd {
 
     async fn submit(&self, transaction: Transaction) -> Result<Committed, Error> {
         limits::check(&transaction)?;
-        let request = transaction::request(&transaction, &self.keyspace)?;
+        let request = transaction::request(&transaction, &self.keyspace, epoch::holds(&self.keyspace))?;
         let _place = self.writes.try_acquire().map_err(|_| Error::Busy)?;
-        if self.tasks.lock().held().is_empty() {
+        if self.tasks.lock().held().is_empty() || self.feed.published.is_closed() {
             return Err(Error::Closed);
         }
         let response = self.client.transact(request).await.map_err(Fault::of_write)?;
@@ -162,6 +162,9 @@ impl Etcd {
     }
 
     async fn read_page(&self, request: ListRequest) -> Result<Page, Error> {
+        if self.feed.published.is_closed() {
+            return Err(Error::Closed);
+        }
         // A moment that the picture knows does not change any more.
         if request.at.is_none_or(|at| at > self.feed.published.revision()) {
             self.barrier.pass().await?;

@@ -142,10 +142,9 @@ impl Bench {
 
     /// Creates until there are at least so many.
     fn fill(&mut self, count: usize) -> Result<(), Error> {
-        let mut round = 0;
         while self.objects < count {
-            round += 1;
-            self.create(&format!("fill{round}"), 64, Duration::from_secs(3))?;
+            // No name that was given before: it would be refused.
+            self.create(&format!("fill-{}", self.objects), 64, Duration::from_secs(3))?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use std::{
 use essaim_store::{Key, Mutation, Precondition, Record, Revision};
 use serde_json::Value;
 
-use super::{Registry, commit::mutated};
+use super::{Registry, commit::mutated, conversion};
 use crate::{ApiError, catalogue::Resource};
 
 /// Where all that rules keep lies: the stamps here, the rest in `quota`. No group of the API begins with a dot.
@@ -177,7 +177,7 @@ impl Registry {
     }
 
     async fn read_all(&self, resource: &Arc<Resource>) -> Result<Objects, ApiError> {
-        let records = self.records(&resource.storage_prefix).await?;
+        let records = conversion::served(self.records(&resource.storage_prefix).await?, resource).await?;
         let read = |record: &Record| self.codec.value(record, resource).map(Arc::new);
         records.iter().map(read).collect::<Result<Vec<_>, _>>().map(Arc::new)
     }

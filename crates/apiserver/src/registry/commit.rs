@@ -91,9 +91,11 @@ impl Registry {
             let dry_run = write.is_some_and(|write| write.act.dry_run);
             return Ok((self.send(transaction, dry_run).await?, Vec::new()));
         }
+        // What the server does by itself is charged and not judged.
+        let judged = write.filter(|write| write.act.user.is_some());
         let (mut contended, mut line) = (BTreeSet::new(), None);
         for _ in 0..ATTEMPTS {
-            let lost = match Box::pin(self.plans(&postings, write)).await {
+            let lost = match Box::pin(self.plans(&postings, judged)).await {
                 Ok(plans) => {
                     let keys: BTreeSet<Key> = plans.iter().flat_map(Plan::keys).collect();
                     if line.as_ref().is_none_or(|(wanted, _)| *wanted != keys) {
@@ -113,6 +115,11 @@ impl Registry {
                 {
                     key
                 }
+                // Nor is it refused for what somebody else has done to the object meanwhile.
+                Err(Failure::Refused(error)) => {
+                    let lost = self.stale(&transaction.preconditions).await?;
+                    return Err(lost.map_or(Failure::Refused(error), Failure::Lost));
+                }
                 outcome => return outcome,
             };
             self.forget(&lost);
@@ -130,7 +137,8 @@ impl Registry {
         plans: &[Plan<'_>],
         write: Option<&ClientWrite<'_>>,
     ) -> Result<(Committed, Vec<String>), Failure> {
-        let Entry { preconditions, mutations, warnings } = Box::pin(self.enter(plans, write)).await?;
+        let Entry { preconditions, mutations, warnings } =
+            Box::pin(self.enter(plans, write.filter(|write| write.act.user.is_some()))).await?;
         let dry_run = write.is_some_and(|write| write.act.dry_run);
         if dry_run && let Some(key) = self.stale(&preconditions).await? {
             return Err(Failure::Lost(key));

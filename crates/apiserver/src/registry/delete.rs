@@ -27,8 +27,8 @@ use crate::{
 
 /// Holds a definition until its objects are gone.
 pub(super) const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
-/// How often a deletion that names no revision looks again when somebody else was faster.
-const ATTEMPTS: usize = 10;
+/// How often a deletion that names no revision looks again when somebody else was faster; as writes do.
+const ATTEMPTS: usize = 64;
 /// Deletions of a collection under way at once.
 const PARALLEL: usize = 16;
 
@@ -37,17 +37,24 @@ impl Registry {
     pub(crate) async fn delete(&self, scope: &Scope, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         let key = codec::key(&scope.resource, scope.namespace.as_deref(), name);
         let mut scope = scope.clone();
+        let mut turn = self.turns.join(&key).await;
         for _ in 0..ATTEMPTS {
             let record = self.fetch(&key).await?.ok_or_else(|| scope.not_found(name))?;
             match self.delete_once(&scope, name, &record, options).await {
                 Ok(deleted) => {
+                    // What follows may change the object, too.
+                    drop(turn);
                     if is_definition(&scope.resource) && !options.dry_run {
                         self.settle_definitions().await?;
                     }
                     return Ok(deleted);
                 }
                 Err(Failure::Refused(error)) => return Err(error),
-                Err(Failure::Lost(lost)) if lost == key => {}
+                Err(Failure::Lost(lost)) if lost == key => {
+                    if turn.is_none() {
+                        turn = Some(self.turns.queue(&key).await);
+                    }
+                }
                 Err(Failure::Lost(lost)) => scope = self.renewed(scope, &lost).await?,
             }
         }
@@ -88,6 +95,9 @@ impl Registry {
             return Ok(Deleted::Gone(success(&live, resource)));
         }
         if object == live || options.dry_run {
+            if let Some(lost) = self.stale(&preconditions).await? {
+                return Err(Failure::Lost(lost));
+            }
             return Ok(Deleted::Pending(object.into()));
         }
         // What is younger than its definition counts as written under it.

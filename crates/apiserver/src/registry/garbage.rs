@@ -177,8 +177,13 @@ impl Registry {
             ..DeleteOptions::default()
         };
         match self.delete(&scope, &name, &options).await {
-            // Gone already, or changed since it was looked at.
-            Err(error) if matches!(error.code, 404 | 409) => Ok(()),
+            // Gone already.
+            Err(error) if error.code == 404 => Ok(()),
+            // Changed since it was looked at, and so there will be news of it; else the look is to be repeated.
+            Err(error) if error.code == 409 => {
+                let standing = self.fetch(&node.key).await?.map(|now| now.modified);
+                if standing == Some(record.modified) { Err(error) } else { Ok(()) }
+            }
             answer => answer.map(drop),
         }
     }

@@ -30,7 +30,7 @@ use super::{
     Patch, Quota, Registry, Scope, Selectors, WatchEvent, WatchOptions, WatchStream, WriteOptions, Written,
 };
 use crate::{
-    ApiError,
+    ApiError, UserInfo,
     wire::{FieldSelector, LabelSelector},
 };
 
@@ -223,7 +223,8 @@ fn document(value: Value) -> Document {
 }
 
 fn by(manager: &str) -> WriteOptions {
-    WriteOptions { field_manager: manager.into(), ..WriteOptions::default() }
+    let user = Some(Arc::new(UserInfo { name: "ada".into(), ..UserInfo::default() }));
+    WriteOptions { field_manager: manager.into(), user, ..WriteOptions::default() }
 }
 
 fn strict() -> WriteOptions {

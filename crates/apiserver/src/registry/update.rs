@@ -183,6 +183,9 @@ impl Registry {
         if essaim_structured_merge::same_ignoring_times(live, &object) && is_current(record, resource) {
             // Nothing is committed that would fail: under another schema it may be a change after all.
             self.still_defined(scope)?;
+            if let Some(lost) = self.stale(&rests_on).await? {
+                return Err(Failure::Lost(lost));
+            }
             return Ok(Written { object: self.presented(record, resource).await?, created: false, warnings });
         }
         let (bytes, object) = conversion::encode(object, resource).await?;

@@ -1,29 +1,30 @@
 //! Which epoch etcd's revisions are of: one key, which only a restore writes.
 //!
-//! Invariant: nobody serves from an etcd into which a restore goes on, or was interrupted.
+//! Invariant: nobody serves from an etcd into which a restore goes on, or was interrupted, nor writes into one that was restored since
+//! it was opened: every transaction compares the key.
 
 use super::{
     client::Client,
     fault::Fault,
-    keyspace::Keyspace,
+    keyspace::{Epoch, Keyspace},
     wire::{Compare, Expected, PutRequest, RangeRequest, Request, RequestOp, TxnRequest},
 };
 
 /// The key's value until all is there.
 const RESTORING: &str = "restoring";
 
-/// What the key says; 0 where nothing was ever restored.
+/// What the key says.
 ///
 /// Errors: [`Fault::Restoring`] while that is going on.
-pub(super) async fn read(client: &Client, keyspace: &Keyspace) -> Result<u64, Fault> {
+pub(super) async fn read(client: &Client, keyspace: &Keyspace) -> Result<Epoch, Fault> {
     let key = keyspace.epoch_key.clone().into_bytes();
     let request = RangeRequest { key, range_end: Vec::new(), limit: 1, revision: 0, keys_only: false };
-    let Some(kv) = client.range(request).await?.kvs.pop() else { return Ok(0) };
+    let Some(kv) = client.range(request).await?.kvs.pop() else { return Ok(Epoch::default()) };
     if kv.value == RESTORING.as_bytes() {
         return Err(Fault::Restoring);
     }
-    let epoch = String::from_utf8(kv.value).ok().and_then(|text| text.parse().ok());
-    epoch.ok_or(Fault::Malformed { what: "epoch" })
+    let number = String::from_utf8(kv.value).ok().and_then(|text| text.parse().ok());
+    Ok(Epoch { number: number.ok_or(Fault::Malformed { what: "epoch" })?, written: kv.mod_revision })
 }
 
 /// Makes sure that revisions mean what this process thinks.
@@ -32,6 +33,11 @@ pub(super) async fn check(client: &Client, keyspace: &Keyspace) -> Result<(), Fa
         epoch if epoch == keyspace.epoch() => Ok(()),
         _ => Err(Fault::AnotherEpoch),
     }
+}
+
+/// What every write depends on.
+pub(super) fn holds(keyspace: &Keyspace) -> Compare {
+    Compare::new(keyspace.epoch_key.clone().into_bytes(), Expected::ModRevision(keyspace.epoch().written))
 }
 
 /// A restore that began: the revision at which it wrote the key.

@@ -90,6 +90,7 @@ impl Fault {
             Self::Refused(status) if status.message().contains("too many requests") => return Error::Busy,
             Self::Refused(_) => "write to etcd",
             Self::Unreachable(_) => "write: nothing was sent to etcd",
+            Self::AnotherEpoch => "write: etcd was asked and changed nothing",
             _ => "tell whether the write happened: etcd was asked and did not answer",
         };
         Error::Engine { operation, source: Box::new(self) }

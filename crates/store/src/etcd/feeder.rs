@@ -60,7 +60,7 @@ impl Feeder {
         }
     }
 
-    /// Follows etcd until it is dropped.
+    /// Follows etcd until it is dropped, or another store is there.
     pub(super) async fn run(mut self) {
         loop {
             let fault = self.follow().await;
@@ -70,7 +70,9 @@ impl Feeder {
                     error = &fault as &dyn std::error::Error,
                     "etcd's history cannot be followed; all watches end and everything is read anew"
                 );
-                self.read_anew().await;
+                if !self.read_anew().await {
+                    return;
+                }
                 continue;
             }
             tracing::warn!(
@@ -88,10 +90,22 @@ impl Feeder {
         self.backoff = (self.backoff * 2).min(BACKOFF.1);
     }
 
-    async fn read_anew(&mut self) {
+    /// False if that cannot succeed any more: revisions mean something else, and nothing that was told can be told again.
+    async fn read_anew(&mut self) -> bool {
         loop {
             match load::newest(&self.client, &self.keyspace).await {
-                Ok(loaded) => return self.feed.replace(loaded),
+                Ok(loaded) => {
+                    self.feed.replace(loaded);
+                    return true;
+                }
+                Err(fault @ (Fault::AnotherEpoch | Fault::Restoring)) => {
+                    tracing::error!(
+                        error = &fault as &dyn std::error::Error,
+                        "this process cannot go on; start it again"
+                    );
+                    self.feed.published.close();
+                    return false;
+                }
                 Err(fault) => {
                     tracing::warn!(error = &fault as &dyn std::error::Error, "cannot read etcd; trying again");
                     self.wait().await;

@@ -21,7 +21,16 @@ pub(super) struct Keyspace {
     pub(super) compaction: String,
     /// Written by a restore only, see `epoch`.
     pub(super) epoch_key: String,
-    epoch: u64,
+    epoch: Epoch,
+}
+
+/// What a restore left in the key of the epoch; nothing where there was none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Epoch {
+    /// What etcd's revisions lack.
+    pub(super) number: u64,
+    /// When it was written, in etcd's revisions: every write compares it.
+    pub(super) written: i64,
 }
 
 /// What a key of etcd is to the store.
@@ -40,22 +49,22 @@ impl Keyspace {
         let own = format!("{prefix}{OWN}");
         let (fence, compaction) = (format!("{own}fence"), format!("{own}compaction"));
         let epoch_key = format!("{own}epoch");
-        Ok(Self { prefix: prefix.to_owned(), own, fence, compaction, epoch_key, epoch: 0 })
+        Ok(Self { prefix: prefix.to_owned(), own, fence, compaction, epoch_key, epoch: Epoch::default() })
     }
 
     /// The same keys in another epoch.
-    pub(super) fn in_epoch(self, epoch: u64) -> Self {
+    pub(super) fn in_epoch(self, epoch: Epoch) -> Self {
         Self { epoch, ..self }
     }
 
-    pub(super) fn epoch(&self) -> u64 {
+    pub(super) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
     /// A revision as etcd tells it; what etcd has not set stays 0.
     pub(super) fn revision(&self, number: i64) -> Revision {
         match u64::try_from(number) {
-            Ok(number) if number > 0 => Revision(self.epoch.saturating_add(number)),
+            Ok(number) if number > 0 => Revision(self.epoch.number.saturating_add(number)),
             _ => Revision(0),
         }
     }
@@ -63,7 +72,7 @@ impl Keyspace {
     /// A revision as etcd is told it; those of earlier epochs are 0 or less.
     pub(super) fn number(&self, revision: Revision) -> i64 {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        signed(revision.0).saturating_sub(signed(self.epoch))
+        signed(revision.0).saturating_sub(signed(self.epoch.number))
     }
 
     /// The first key, and the first behind the last, as etcd wants them.

@@ -14,7 +14,7 @@ use super::{
     client::Client,
     epoch::{self, Claim},
     fault::Fault,
-    keyspace::{Keyspace, Place},
+    keyspace::{Epoch, Keyspace, Place},
     transaction,
     wire::RangeRequest,
 };
@@ -118,8 +118,7 @@ impl<'a> Restoring<'a> {
         let mutations = records.into_iter().map(|record| Mutation::Put(record.key, record.value)).collect();
         let transaction = Transaction { preconditions, mutations };
         limits::check(&transaction)?;
-        let mut request = transaction::request(&transaction, self.keyspace)?;
-        request.compare.push(self.claim.holds(self.keyspace));
+        let mut request = transaction::request(&transaction, self.keyspace, self.claim.holds(self.keyspace))?;
         request.failure.clear();
         let response = self.client.transact(request).await.map_err(failed)?;
         if response.succeeded { Ok(()) } else { Err(failed(Fault::Disturbed)) }
@@ -129,7 +128,7 @@ impl<'a> Restoring<'a> {
 async fn make_sure_it_is_empty(client: &Client, keyspace: &Keyspace) -> Result<(), RestoreError> {
     let occupied = |what: String| RestoreError::Occupied { what, advice: ADVICE };
     match epoch::read(client, keyspace).await {
-        Ok(0) => {}
+        Ok(epoch) if epoch == Epoch::default() => {}
         Ok(_) => return Err(occupied("what an earlier restore left".to_owned())),
         Err(Fault::Restoring) => return Err(occupied("a restore that goes on, or was interrupted,".to_owned())),
         Err(fault) => return Err(failed(fault)),

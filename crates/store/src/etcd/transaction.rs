@@ -15,23 +15,27 @@ use crate::model::{Committed, Error, Key, Mutation, Precondition, Record, Transa
 
 /// What etcd takes unless it is started with another `--max-txn-ops`: of preconditions, and of mutations.
 const OPERATIONS: usize = 128;
+/// One comparison is that of the epoch.
+const PRECONDITIONS: usize = OPERATIONS - 1;
 /// What etcd takes unless it is started with another `--max-request-bytes`, less what it adds itself.
 const REQUEST_BYTES: usize = (3 << 19) - 1_024;
 
-/// What etcd is asked: to compare, then to change, or else to show what stands in the way.
+/// What etcd is asked: to compare, the epoch last, then to change, or else to show what stands in the way.
 ///
 /// Errors: [`Error::Invalid`] or [`Error::TooLarge`] if etcd would refuse it, or a key is not this store's.
-pub(super) fn request(transaction: &Transaction, keyspace: &Keyspace) -> Result<TxnRequest, Error> {
+pub(super) fn request(transaction: &Transaction, keyspace: &Keyspace, epoch: Compare) -> Result<TxnRequest, Error> {
     let Transaction { preconditions, mutations } = transaction;
-    if mutations.len() > OPERATIONS || preconditions.len() > OPERATIONS {
+    if mutations.len() > OPERATIONS || preconditions.len() > PRECONDITIONS {
         let (m, p) = (mutations.len(), preconditions.len());
-        return Err(Error::Invalid(format!("{m} mutations and {p} preconditions; etcd takes {OPERATIONS} of each")));
+        return Err(Error::Invalid(format!(
+            "{m} mutations and {p} preconditions; etcd takes {OPERATIONS} and {PRECONDITIONS}"
+        )));
     }
     for key in preconditions.iter().map(guarded).chain(mutations.iter().map(mutated)) {
         keyspace.check(key)?;
     }
     let request = TxnRequest {
-        compare: preconditions.iter().map(|precondition| compare(precondition, keyspace)).collect(),
+        compare: preconditions.iter().map(|precondition| compare(precondition, keyspace)).chain([epoch]).collect(),
         success: mutations.iter().map(change).collect(),
         failure: preconditions.iter().map(guarded).map(show).collect(),
     };
@@ -51,7 +55,7 @@ pub(super) fn answer(
 ) -> Result<Committed, Error> {
     let malformed = |what| Fault::Malformed { what }.of_write();
     if !response.succeeded {
-        return Err(conflict(transaction, response, keyspace).unwrap_or_else(|| malformed("conflict")));
+        return Err(conflict(transaction, response, keyspace).unwrap_or_else(|| Fault::AnotherEpoch.of_write()));
     }
     let at = keyspace.revision(response.header.ok_or_else(|| malformed("header"))?.revision);
     if response.responses.len() != transaction.mutations.len() {

@@ -149,6 +149,12 @@ impl Published {
         topic.read(prefix, after, limit).ok_or(Error::Lagged)
     }
 
+    /// Whether the store was closed: what is here is then a picture of the past.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.read().held().closed
+    }
+
     /// Ends all watches.
     pub(crate) fn close(&self) {
         let mut state = self.state.write().held();

@@ -162,6 +162,9 @@ impl Registry {
     pub(crate) async fn recount(&self) -> Result<(), ApiError> {
         for kept in &self.quotas {
             let record = self.fetch(&kept.book).await?;
+            if matches!(kept.state(record.as_ref()), State::Foreign) {
+                return Err(kept.unavailable("are kept by a server with another version of the quota"));
+            }
             match self.count(kept, record.as_ref()).await {
                 Err(Failure::Lost(_)) => self.settle_book(kept, false).await?,
                 Err(Failure::Refused(error)) => return Err(error),

@@ -201,3 +201,33 @@ fn limits_concern_what_grows() {
         "exceeded quota: staff, requested: memory=2,servers=1, used: memory=7,servers=2, limited: memory=8,servers=2"
     );
 }
+
+#[tokio::test]
+async fn what_the_server_does_by_itself_is_charged_and_not_judged() {
+    let bench = limited(&[("ns", 1)]).await;
+    let scope = bench.widgets();
+    bench.create(&scope, widget("a", "x")).await.unwrap();
+    let own = WriteOptions { user: None, ..by("server") };
+    bench.registry.create(&scope, document(widget("b", "x")), &own).await.unwrap();
+    assert_eq!(charged(&bench.registry, "ns").await, amounts(2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_applies_what_somebody_has_just_made_is_not_told_that_there_is_no_place() {
+    let bench = Arc::new(limited(&[("ns", 1)]).await);
+    for _ in 0..10 {
+        let mut applying = JoinSet::new();
+        for _ in 0..8 {
+            let bench = bench.clone();
+            applying.spawn(async move {
+                let patch = Patch::Apply(document(widget("last", "x")));
+                bench.registry.patch(&bench.widgets(), "last", Part::Main, patch, &by("same")).await.map(drop)
+            });
+        }
+        while let Some(applied) = applying.join_next().await {
+            applied.unwrap().unwrap();
+        }
+        assert_eq!(charged(&bench.registry, "ns").await, amounts(1, 1));
+        bench.delete(&bench.widgets(), "last").await.unwrap();
+    }
+}

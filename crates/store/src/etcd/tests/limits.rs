@@ -18,7 +18,7 @@ async fn what_etcd_would_refuse_is_refused_by_name() {
     let other = Mutation::Put(key("a/y"), Bytes::from(vec![b'v'; 1 << 20]));
     let cases = [
         ("128", vec![], (0..129).map(|n| put(&format!("a/{n}"), "")).collect()),
-        ("128", (0..129).map(|n| Precondition::Absent(key(&format!("a/{n}")))).collect(), vec![put("a/x", "")]),
+        ("127", (0..128).map(|n| Precondition::Absent(key(&format!("a/{n}")))).collect(), vec![put("a/x", "")]),
         ("does not belong", vec![], vec![outside]),
         ("does not belong", vec![], vec![own]),
         ("1571840", vec![], vec![large(), other]),

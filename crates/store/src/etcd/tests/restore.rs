@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures::StreamExt as _;
+
 use super::{Server, commit, key, list, open, put, wait_until, within, write};
 use crate::{
     Backup, BackupError, Contents, Embedded, Engine, Error, Etcd, EtcdOptions, Key, ListRequest, Options, Precondition,
@@ -164,10 +166,17 @@ async fn what_is_there_is_not_touched() {
 async fn process_that_was_not_stopped_does_not_serve_another_epoch() {
     let server = Server::start();
     let store = open(server.options()).await;
+    let mut watch = store.watch("a/", store.revision()).unwrap();
     restore(&nothing().await, server.options()).await.unwrap();
     wait_until("the restore is noticed", async || store.health().is_err()).await;
     let read = within("a read is answered", store.get(&key("a/x"))).await;
     assert!(matches!(read, Err(Error::Engine { .. })), "{read:?}");
+    // It neither writes what would suit any state, nor keeps anybody waiting, nor tells of the past.
+    let written = commit(&store, vec![Precondition::Absent(key("a/new"))], vec![put("a/new", "")]).await;
+    assert!(written.is_err(), "{written:?}");
+    assert!(matches!(within("the watch ends", watch.next()).await, None | Some(Err(_))));
+    let old = ListRequest { prefix: "a/".into(), start: None, limit: 0, at: Some(store.revision()) };
+    assert!(store.list(old).await.is_err());
     assert!(open(server.options()).await.revision() > Revision(NOW * 1_000));
 }
 

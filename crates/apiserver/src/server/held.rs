@@ -110,8 +110,12 @@ impl Answer {
             }
         }
         self.since = Some(Instant::now());
-        let most = PIECE.min(self.rest.len());
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(most)))))
+        if self.rest.len() <= PIECE {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest)))));
+        }
+        // A copy: what HTTP/2 keeps of an answer that nobody reads must not keep the whole of it in memory.
+        let piece = Bytes::copy_from_slice(&self.rest.split_to(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 

@@ -45,7 +45,7 @@ impl Embedded {
             }
         }
         backup.finish(verified)?;
-        restored.finish(&draft, newest).map_err(failed(&draft))?;
+        restored.finish(&draft, newest, verified.objects).map_err(failed(&draft))?;
         put_in_place(&draft, path)
     }
 }

@@ -52,15 +52,22 @@ impl Restored {
         Ok(transaction.commit()?)
     }
 
-    /// Makes it a store at this revision, without history, and looks whether it can be opened.
-    pub(in crate::embedded) fn finish(mut self, path: &Path, newest: Revision) -> Result<(), Fault> {
+    /// Makes it a store at this revision, without history, and looks whether what can be opened there is that, whole.
+    pub(in crate::embedded) fn finish(mut self, path: &Path, newest: Revision, objects: u64) -> Result<(), Fault> {
         let transaction = self.database.begin_write()?;
         self.write(&transaction)?;
         transaction.open_table(EVENTS)?;
         found(&transaction, newest)?;
         transaction.commit()?;
         drop(self.database);
-        Disk::open(path).map(drop)
+        let (_, found) = Disk::open(path)?;
+        let count = found.objects.len() as u64;
+        if found.revision != newest || count != objects {
+            let revision = found.revision;
+            let what = format!("{count} objects at revision {revision}, {objects} at {newest} were written");
+            return Err(Fault::Damaged(what));
+        }
+        Ok(())
     }
 
     fn write(&mut self, transaction: &WriteTransaction) -> Result<(), Fault> {

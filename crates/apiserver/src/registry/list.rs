@@ -151,7 +151,8 @@ fn only_key(scope: &Scope, selection: &Selection) -> Option<Key> {
 /// A page whose moment is gone: a token helps to go on without it.
 fn page_error(error: Error, moment: Moment) -> ApiError {
     match (error, moment) {
-        (Error::Compacted { .. }, Moment::Continued(token)) => {
+        // A moment that has not come is one of another store: to wait for it would not help.
+        (Error::Compacted { .. } | Error::Future { .. }, Moment::Continued(token)) => {
             let mut error = ApiError::expired(
                 "The provided continue parameter is too old to display a consistent list result. You can start a new list without \
                  the continue parameter, or use the continue token in this response to retrieve the remainder of the results. \

@@ -152,3 +152,15 @@ async fn a_cached_list_sees_every_answered_write() {
     bench.create(&bench.widgets(), widget("new", "x")).await.unwrap();
     assert_eq!(bench.registry.cached_list(&resource).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn a_page_of_a_moment_that_has_not_come_is_told_to_begin_anew() {
+    let bench = filled(3).await;
+    let (revision, start) = (Some(essaim_store::Revision(1 << 40)), "ns/w00\0".into());
+    let token = crate::registry::tokens::Token { revision, start }.encode();
+    let error = bench.registry.list(&bench.widgets(), paged(2, Some(token))).await.err().unwrap();
+    assert_eq!((error.code, error.reason), (410, "Expired"));
+    let rest = error.continue_token.as_deref().map(str::to_owned);
+    assert!(rest.is_some(), "who wants to go on regardless can");
+    bench.registry.list(&bench.widgets(), paged(2, rest)).await.unwrap();
+}

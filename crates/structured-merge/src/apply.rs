@@ -133,9 +133,10 @@ fn owners(live: Option<&Value>, scope: &UpdateContext<'_>, versions: &dyn Versio
         return Ok(ManagedFields::default());
     };
     let stored = object::managed_fields(live).and_then(|entries| ManagedFields::decode(entries).ok());
+    let live = object::without_managed_fields(live);
     match stored.filter(|managed| !managed.is_empty()) {
-        Some(managed) => adapt(managed, live, scope, versions),
-        None => record::before_first_apply(&object::without_managed_fields(live), scope),
+        Some(managed) => adapt(managed, &live, scope, versions),
+        None => record::before_first_apply(&live, scope),
     }
 }
 

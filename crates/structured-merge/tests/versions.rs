@@ -189,3 +189,12 @@ fn without_conversion_updates_go_on_and_applies_do_not() {
     let refused = both.apply(Some(&live), "ann", V2, json!({"host": "h"}), true);
     assert_eq!(refused, Err(Error::Unconverted(V1.into())));
 }
+
+#[test]
+fn who_owns_a_whole_in_another_version_is_seen_in_it() {
+    let both = Both::new();
+    let empty = both.apply(None, "ann", V1, json!({}), false).expect("new");
+    let filled = both.apply(Some(&empty), "bob", V2, json!({"color": "red"}), false).expect("nobody owned the color");
+    assert_eq!(filled["spec"], json!({"color": "red"}));
+    assert_eq!(owners(&filled), ["ann v1 .spec", "bob v2 color"]);
+}

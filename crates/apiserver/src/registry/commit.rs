@@ -87,8 +87,8 @@ impl Registry {
             self.stamp(&mut transaction.mutations);
         }
         let postings = self.postings(&mut transaction).await?;
+        let dry_run = write.is_some_and(|write| write.act.dry_run);
         if postings.is_empty() {
-            let dry_run = write.is_some_and(|write| write.act.dry_run);
             return Ok((self.send(transaction, dry_run).await?, Vec::new()));
         }
         // What the server does by itself is charged and not judged.
@@ -104,7 +104,7 @@ impl Registry {
                         let places = self.line_up(&keys, &contended).await?;
                         line = Some((keys, places));
                     }
-                    self.attempt(&transaction, &plans, write).await
+                    self.attempt(&transaction, &plans, judged, dry_run).await
                 }
                 Err(failure) => Err(failure),
             };
@@ -135,11 +135,10 @@ impl Registry {
         &self,
         transaction: &Transaction,
         plans: &[Plan<'_>],
-        write: Option<&ClientWrite<'_>>,
+        judged: Option<&ClientWrite<'_>>,
+        dry_run: bool,
     ) -> Result<(Committed, Vec<String>), Failure> {
-        let Entry { preconditions, mutations, warnings } =
-            Box::pin(self.enter(plans, write.filter(|write| write.act.user.is_some()))).await?;
-        let dry_run = write.is_some_and(|write| write.act.dry_run);
+        let Entry { preconditions, mutations, warnings } = Box::pin(self.enter(plans, judged)).await?;
         if dry_run && let Some(key) = self.stale(&preconditions).await? {
             return Err(Failure::Lost(key));
         }

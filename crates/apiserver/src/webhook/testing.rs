@@ -42,16 +42,10 @@ pub(crate) struct Hook {
 impl Hook {
     /// Answers each question, given as path with query and body, with what `reply` says.
     pub(crate) async fn start(reply: impl Fn(&str, &Value) -> Reply + Send + Sync + 'static) -> Self {
-        let pair = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&pair).unwrap();
-        let private = PrivateKeyDer::try_from(pair.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap();
+        let (acceptor, ca_pem) = localhost();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (acceptor, reply, connections) =
-            (TlsAcceptor::from(Arc::new(config)), Arc::new(reply), Arc::new(AtomicUsize::new(0)));
+        let (reply, connections) = (Arc::new(reply), Arc::new(AtomicUsize::new(0)));
         let (mut serving, count) = (JoinSet::new(), connections.clone());
         serving.spawn(async move {
             let mut conversations = JoinSet::new();
@@ -66,7 +60,7 @@ impl Hook {
                 });
             }
         });
-        Self { port, ca_pem: certificate.pem(), connections, _serving: serving }
+        Self { port, ca_pem, connections, _serving: serving }
     }
 
     /// The `clientConfig` that names it.
@@ -78,6 +72,17 @@ impl Hook {
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
+}
+
+/// TLS for a server called localhost, and the certificate that its clients trust.
+pub(crate) fn localhost() -> (TlsAcceptor, String) {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&pair).unwrap();
+    let private = PrivateKeyDer::try_from(pair.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), certificate.pem())
 }
 
 async fn answer(

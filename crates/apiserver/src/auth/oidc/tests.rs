@@ -6,22 +6,23 @@ use std::sync::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     task::JoinSet,
 };
-use tokio_rustls::TlsAcceptor;
 
 use super::{Oidc, Provider};
-use crate::auth::{
-    UserInfo,
-    jwt::{
-        SigningKey, Token,
-        tests::{jwk, key},
+use crate::{
+    auth::{
+        UserInfo,
+        jwt::{
+            SigningKey, Token,
+            tests::{jwk, key},
+        },
     },
+    webhook::testing::localhost,
 };
 
 /// An issuer that publishes the keys that the test gives it, and counts how often it is asked for them.
@@ -35,18 +36,12 @@ struct Issuer {
 
 impl Issuer {
     async fn start(keys: Vec<Value>) -> Self {
-        let pair = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&pair).unwrap();
-        let private = PrivateKeyDer::try_from(pair.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap();
+        let (acceptor, ca_pem) = localhost();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}/realms/site", listener.local_addr().unwrap().port());
         let (keys, asked) = (Arc::new(Mutex::new(keys)), Arc::new(AtomicUsize::new(0)));
         let mut serving = JoinSet::new();
-        let (acceptor, own, published, count) =
-            (TlsAcceptor::from(Arc::new(config)), url.clone(), keys.clone(), asked.clone());
+        let (own, published, count) = (url.clone(), keys.clone(), asked.clone());
         serving.spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
@@ -66,7 +61,7 @@ impl Issuer {
                 let _ = stream.shutdown().await;
             }
         });
-        Self { url, ca_pem: certificate.pem(), keys, asked, serving }
+        Self { url, ca_pem, keys, asked, serving }
     }
 
     fn settings(&self) -> Oidc {
